@@ -1,0 +1,53 @@
+"""NIR-LoRA: from a near-infrared raster and a few polygons to a segmented map.
+
+``import nirlora`` is cheap: torch is imported when a function that needs it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nirlora.errors import JobCancelled, NirLoraError
+from nirlora.protocol import (
+    EvaluateRequest,
+    EvaluateResult,
+    LayerRef,
+    Progress,
+    SegmentRequest,
+    SegmentResult,
+    TrainRequest,
+    TrainResult,
+)
+
+if TYPE_CHECKING:
+    from nirlora.api import evaluate, plan, segment, train
+
+__version__ = "0.1.0"
+
+_LAZY = ("evaluate", "plan", "segment", "train")
+
+__all__ = [
+    "EvaluateRequest",
+    "EvaluateResult",
+    "JobCancelled",
+    "LayerRef",
+    "NirLoraError",
+    "Progress",
+    "SegmentRequest",
+    "SegmentResult",
+    "TrainRequest",
+    "TrainResult",
+    "__version__",
+    "evaluate",
+    "plan",
+    "segment",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from nirlora import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'nirlora' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The QGIS plugin package; for now it holds the wire types that plugin, CLI and backend share."""

@@ -1,0 +1,94 @@
+"""One request per job. The plugin, the command line and a Python caller build the same dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+
+@dataclass(frozen=True)
+class LayerRef:
+    """A raster on disk, with what the user knows better than the file.
+
+    ``labels`` may be empty in training: then ``<stem>_training.gpkg`` and ``<stem>.gpkg`` beside the
+    raster are tried. ``nodata`` and ``crs`` override the file's own when set.
+    """
+
+    path: str
+    labels: str = ""
+    nodata: Optional[float] = None
+    crs: str = ""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Train an adapter and head on the labelled pixels of one or more rasters."""
+
+    layers: Tuple[LayerRef, ...]
+    out: str = ""  # default: <first raster stem>.nirlora beside it
+    class_field: str = "class"
+    classes: Tuple[str, ...] = ()  # keep only these, in this order; empty: all found
+    positive_class: str = ""  # binary protocol: this class against the rest
+    preset: str = ""  # "" or "lora-nir"
+    bands: str = ""  # "" finds NIR; "nir", "nir,red,green", "5,4,3", "ndvi", ...
+    reflectance_scale: Optional[float] = None  # DN * scale + offset = reflectance
+    reflectance_offset: Optional[float] = None
+    point_buffer_m: float = 0.0  # 0: one ground pixel and a half
+    backbone: str = ""  # a name from the backbone table, or a file or folder of weights; "" the default
+    pretrained: bool = True
+    stem: str = "auto"  # replicate | rgb | by_role | positional | auto
+    adapter: str = "lora"  # lora | frozen | full
+    rank: int = 4
+    alpha: float = 0.0  # 0: equal to rank (unit scale)
+    blocks: str = "all"  # all | last:N
+    head: str = "detail"  # linear | aspp | detail
+    aspp_rates: Tuple[int, ...] = (12, 24, 36)
+    zoom: float = 0.0  # input pixels per raster pixel; 0: chosen from the patch size
+    chip_px: int = 0  # in raster pixels; 0: chosen from backbone and zoom
+    batch: int = 8
+    epochs: int = 30
+    steps_per_epoch: int = 0  # 0: chosen from the labelled area
+    max_seconds: float = 0.0  # 0: no limit; the schedule anneals to its end within it
+    learning_rate: float = 0.0  # 0: the adapter's own default
+    patience: int = 0  # epochs without a better validation mIoU before stopping; 0: never
+    val_fraction: float = 0.2
+    seed: int = 0
+    device: str = "auto"  # auto | cpu | cuda | cuda:N | mps
+    resume: bool = False
+    report: bool = True
+    overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """Apply a model to a raster."""
+
+    layer: LayerRef
+    model: str
+    out: str = ""  # default: <raster stem>_<model stem>.tif beside the raster
+    confidence: bool = False
+    probabilities: bool = False
+    polygons: str = ""  # path of a .gpkg; empty: none
+    min_area_m2: float = 0.0
+    aoi: str = ""  # polygons outside of which nothing is predicted
+    bands: str = ""  # which band is which role in this raster, when the file does not say: "nir=4,red=3"
+    tile_px: int = 0  # raster pixels; 0: chosen from the model
+    overlap_px: int = 0  # 0: a quarter of the tile
+    batch: int = 0  # 0: chosen from the device
+    device: str = "auto"
+    backbone: str = ""  # where to find the backbone weights when they moved
+    allow_mismatch: bool = False
+    overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Compare a model's map of a raster with reference labels."""
+
+    layer: LayerRef  # layer.labels is the reference
+    model: str
+    class_field: str = "class"
+    bands: str = ""
+    device: str = "auto"
+    backbone: str = ""
+    allow_mismatch: bool = False
