@@ -1,6 +1,6 @@
 """The error tree. Every error a user can cause is one of these; nothing here knows of HTTP or exit codes.
 
-    NirLoraError                 what happened (got and expected), hint (the remedy), code (stable, machine-readable)
+    NirLoraError                 what happened (got and expected), hint (the remedy), code (for programs)
     |-- InputError               a file, field or option the user gave cannot be used
     |   |-- RasterError          cannot open or read a raster, or it lacks something
     |   |-- BandsError           band roles unknown or a wanted channel is missing
@@ -82,7 +82,7 @@ class ModelError(NirLoraError):
     code = "bad_model"
 
 
-class WeightsUnavailable(ModelError):
+class WeightsUnavailable(ModelError):  # noqa: N818 - reads as the state it names
     """Backbone weights are neither cached nor reachable."""
 
     code = "no_weights"

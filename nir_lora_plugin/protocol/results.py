@@ -27,7 +27,10 @@ class ClassArea:
 
 @dataclass(frozen=True)
 class Progress:
-    """One message of a running job. ``fraction`` (0..1) never falls; ``metrics`` holds loss, miou, px_per_s."""
+    """One message of a running job.
+
+    ``fraction`` (0..1) never falls; ``metrics`` holds loss, miou, px_per_s.
+    """
 
     stage: str
     fraction: float
