@@ -1,0 +1,157 @@
+"""From what the user asked for to the numbers of a run: chip size, zoom, rates, steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from nirlora.errors import OptionError
+from nirlora.protocol import TrainRequest
+from nirlora.training.augment import AugmentConfig
+
+# A token of a ViT/16 covers 16 x 16 model pixels, coarser than most field objects; upsampling the read
+# until a token covers about this many raster pixels is what small objects need.
+TOKEN_GOAL_PX = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of a run that follow from the request and the backbone.
+
+    Attributes:
+        chip_px: Side of a training chip in raster pixels.
+        input_px: Side of the same chip in model pixels, a multiple of ``patch``.
+        zoom: ``input_px / chip_px``.
+        head_rate: Peak learning rate of the head.
+        backbone_rate: Peak learning rate of what is trained inside the backbone.
+    """
+
+    chip_px: int
+    input_px: int
+    head_rate: float
+    backbone_rate: float
+    weight_decay: float
+    schedule: str
+    dice_weight: float
+    augment: AugmentConfig
+
+    @property
+    def zoom(self) -> float:
+        """Model pixels per raster pixel."""
+        return self.input_px / self.chip_px
+
+
+def apply_preset(request: TrainRequest) -> TrainRequest:
+    """Return ``request`` with the fields that its preset fixes.
+
+    ``lora-nir`` is the binary protocol of Ulku et al. 2024: DeepLab ASPP head with one output, LoRA of
+    rank 4 and unit scale on q and v of all blocks, 224 px chips at zoom 1, batch 8, 70 epochs, Adam at
+    1e-4 falling 9 % every five epochs, cross-entropy only, no augmentation, last weights.
+
+    Raises:
+        OptionError: Unknown preset, or lora-nir without a positive class.
+    """
+    if not request.preset:
+        return request
+    if request.preset != "lora-nir":
+        raise OptionError(f"There is no preset {request.preset!r}.", hint="Presets: lora-nir.")
+    if not request.positive_class:
+        raise OptionError(
+            "--preset lora-nir is a binary protocol and needs the class to find.",
+            hint="Add --positive-class NAME, for example --positive-class crop.",
+        )
+    return replace(
+        request,
+        adapter="lora",
+        rank=4,
+        alpha=4.0,
+        blocks="all",
+        head="aspp",
+        aspp_rates=(12, 24, 36),
+        zoom=1.0,
+        chip_px=224,
+        batch=8,
+        epochs=70,
+        learning_rate=1e-4,
+        patience=0,
+    )
+
+
+def make_recipe(request: TrainRequest, patch: int, width: int) -> Recipe:
+    """Choose chip size, zoom and rates.
+
+    Args:
+        request: The request, its preset already applied.
+        patch: Patch size of the backbone in model pixels.
+        width: Token width of the backbone; narrow ones bear (and need) larger steps.
+
+    Raises:
+        OptionError: A size, rate or fraction is out of its range.
+    """
+    _check(request)
+    zoom = request.zoom or max(1.0, patch / TOKEN_GOAL_PX)
+    wanted_input = request.chip_px * zoom if request.chip_px else _default_input_px(patch)
+    step = _common_step(patch, zoom)
+    input_px = max(step, round(wanted_input / step) * step)
+    chip_px = max(1, round(input_px / zoom))
+    scale = math.sqrt(768 / width)
+    rate = request.learning_rate
+    backbone = {"lora": 1e-3, "full": 1e-4, "frozen": 0.0}.get(request.adapter, 1e-3) * scale
+    paper = request.preset == "lora-nir"
+    return Recipe(
+        chip_px=chip_px,
+        input_px=input_px,
+        head_rate=rate or 1e-3 * scale,
+        backbone_rate=rate or backbone,
+        weight_decay=0.0 if paper else 0.01,
+        schedule="lora-nir" if paper else "cosine",
+        dice_weight=0.0 if paper else 1.0,
+        augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
+    )
+
+
+def steps_per_epoch(request: TrainRequest, labelled_px: int, chip_px: int) -> int:
+    """Steps that show each labelled pixel about four times an epoch, between 10 and 100."""
+    if request.steps_per_epoch:
+        return request.steps_per_epoch
+    chips = 4 * labelled_px / (chip_px * chip_px)
+    return int(min(100, max(10, math.ceil(chips / request.batch))))
+
+
+def _default_input_px(patch: int) -> int:
+    return 96 if patch <= 4 else 128 if patch <= 8 else 224
+
+
+def _common_step(patch: int, zoom: float) -> int:
+    """Smallest multiple of the patch that is a whole number of raster pixels at this zoom (or just the patch)."""
+    for multiple in range(1, 9):
+        raster_px = patch * multiple / zoom
+        if abs(raster_px - round(raster_px)) < 1e-6:
+            return patch * multiple
+    return patch
+
+
+def _check(request: TrainRequest) -> None:
+    positive = {"batch": request.batch, "epochs": request.epochs, "rank": request.rank}
+    for name, value in positive.items():
+        if value < 1:
+            raise OptionError(
+                f"--{name} must be at least 1, got {value}.", hint="Leave it out for the default."
+            )
+    not_negative = {
+        "zoom": request.zoom,
+        "chip-px": request.chip_px,
+        "max-seconds": request.max_seconds,
+        "learning-rate": request.learning_rate,
+        "patience": request.patience,
+        "steps-per-epoch": request.steps_per_epoch,
+    }
+    for name, number in not_negative.items():
+        if not (math.isfinite(number) and number >= 0):
+            raise OptionError(
+                f"--{name} must not be negative, got {number}.", hint="Leave it out for the default."
+            )
+    if not 0 <= request.val_fraction <= 0.5:
+        raise OptionError(
+            f"--val-fraction must lie between 0 and 0.5, got {request.val_fraction}.", hint="0.2 is usual."
+        )

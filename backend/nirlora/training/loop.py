@@ -1,0 +1,241 @@
+"""The training loop, whole and visible: chips in, the best trainable weights out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor
+
+from nirlora.errors import JobCancelled
+from nirlora.models.segmenter import Segmenter
+from nirlora.protocol import Progress
+from nirlora.training.checkpoint import TrainState, pack_optimizer, save_checkpoint, unpack_optimizer
+from nirlora.training.chips import Chips, ChipSampler, prefetch
+from nirlora.training.losses import class_logits, segmentation_loss
+from nirlora.training.metrics import Scores, summarise
+from nirlora.training.schedule import lora_nir_step, run_fraction, warmup_cosine
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast to train."""
+
+    epochs: int
+    steps_per_epoch: int
+    head_rate: float
+    backbone_rate: float
+    weight_decay: float = 0.01
+    schedule: str = "cosine"  # cosine | lora-nir
+    dice_weight: float = 1.0
+    clip_norm: float = 1.0
+    max_seconds: float = 0.0
+    patience: int = 0
+    seed: int = 0
+    checkpoint: Path | None = None
+    checkpoint_every_s: float = 30.0
+    fingerprint: str = ""
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of a run that nothing cuts short."""
+        return self.epochs * self.steps_per_epoch
+
+
+def fit(
+    model: Segmenter,
+    sampler: ChipSampler,
+    validation: list[Chips],
+    config: LoopConfig,
+    accelerator: Accelerator,
+    state: TrainState,
+    progress: ProgressCallback,
+) -> str:
+    """Train ``model`` from ``state`` (a fresh or a resumed one) and leave everything learnt in ``state``.
+
+    Args:
+        model: Segmenter whose trainable parameters are trained.
+        sampler: Source of batches; batch ``s`` depends on nothing but the seed and ``s``.
+        validation: Held-out batches; empty when nothing could be held out, then the last weights count.
+        config: Length, rates, budgets.
+        accelerator: Device and precision.
+        state: Updated in place; ``best_weights`` holds the result.
+        progress: Called at every step; may raise JobCancelled.
+
+    Returns:
+        Why it ended: "" (all epochs), "max-seconds", "patience" or "cancelled".
+
+    Raises:
+        JobCancelled: Cancelled before the first step, when there is nothing to keep.
+    """
+    names = {id(p): n for n, p in model.named_parameters() if p.requires_grad}
+    raw_optimizer = make_optimizer(model, config)
+    if state.weights:
+        model.load_trainable_state(state.weights)
+        unpack_optimizer(raw_optimizer, names, state.optimizer)
+    base_rates = [float(group["lr"]) for group in raw_optimizer.param_groups]
+    net, optimizer = accelerator.prepare(model, raw_optimizer)
+    started = time.monotonic() - state.elapsed_s
+    saved = time.monotonic()
+    losses: list[Tensor] = []
+    shown = _ShownLoss()
+    stopped = ""
+
+    def elapsed() -> float:
+        return time.monotonic() - started
+
+    def save() -> None:
+        nonlocal saved
+        saved = time.monotonic()
+        if config.checkpoint is not None:
+            state.weights, state.elapsed_s = model.trainable_state(), elapsed()
+            state.optimizer = pack_optimizer(raw_optimizer, names)
+            save_checkpoint(config.checkpoint, state, config.fingerprint)
+
+    def end_epoch(epoch: int) -> bool:
+        """Validate, keep the best, checkpoint; True when patience is over."""
+        scores = validate(net, model.num_classes, validation, accelerator)
+        miou = scores["miou"]
+        loss = float(torch.stack(losses).mean()) if losses else None
+        losses.clear()
+        rate = float(raw_optimizer.param_groups[0]["lr"])
+        state.history.append(
+            {"epoch": epoch, "step": state.step, "loss": loss, "lr": rate, "miou": miou, "seconds": elapsed()}
+        )
+        if miou is None or state.best_miou is None or miou >= state.best_miou:
+            state.best_miou, state.best_epoch = miou, epoch
+            state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
+            state.confusion = scores["confusion"]
+        save()
+        return config.patience > 0 and miou is not None and epoch - state.best_epoch >= config.patience
+
+    try:
+        if state.step == 0 and validation:  # sanity: a broken validation must show before hours of training
+            scores = validate(net, model.num_classes, validation, accelerator)
+            state.history.append(
+                {"epoch": 0, "step": 0, "loss": None, "lr": 0.0, "miou": scores["miou"], "seconds": elapsed()}
+            )
+        net.train()
+        for x, y in prefetch(sampler, range(state.step, config.total_steps)):
+            step = state.step
+            epoch = step // config.steps_per_epoch
+            fraction = run_fraction(step, config.total_steps, elapsed(), config.max_seconds)
+            factor = lora_nir_step(epoch) if config.schedule == "lora-nir" else warmup_cosine(fraction, step)
+            for group, rate in zip(raw_optimizer.param_groups, base_rates, strict=True):
+                group["lr"] = rate * factor
+            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout: the same after a resume
+            loss = training_step(net, optimizer, accelerator, x, y, config)
+            losses.append(loss.detach())
+            state.step += 1
+            progress(_progress(state, config, fraction, elapsed(), shown.value(loss), y.size))
+            if config.max_seconds and elapsed() >= config.max_seconds:
+                stopped = "max-seconds"
+                break
+            if state.step % config.steps_per_epoch == 0:
+                if end_epoch(epoch + 1):
+                    stopped = "patience"
+                    break
+                net.train()
+            elif time.monotonic() - saved > config.checkpoint_every_s:
+                save()
+        if losses:
+            end_epoch(state.step // config.steps_per_epoch + 1)
+    except JobCancelled:
+        if state.step == 0:
+            raise
+        stopped = "cancelled"
+        save()
+    if not state.best_weights:
+        state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
+    model.load_trainable_state(state.best_weights)
+    return stopped
+
+
+def training_step(
+    net: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    x: np.ndarray,
+    y: np.ndarray,
+    config: LoopConfig,
+) -> Tensor:
+    """One optimiser step on chips ``(N, C, h, w)`` with labels ``(N, H, W)``; returns the loss."""
+    images = torch.from_numpy(x).to(accelerator.device, non_blocking=True)
+    labels = torch.from_numpy(y).to(accelerator.device, non_blocking=True)
+    with accelerator.autocast():
+        logits = net(images)
+    loss = segmentation_loss(to_raster(class_logits(logits.float()), labels), labels, config.dice_weight)
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    if config.clip_norm:
+        accelerator.clip_grad_norm_(net.parameters(), config.clip_norm)
+    optimizer.step()
+    return loss
+
+
+@torch.inference_mode()
+def validate(
+    net: torch.nn.Module, num_classes: int, batches: list[Chips], accelerator: Accelerator
+) -> dict[str, object]:
+    """Score ``net`` on held-out batches; see ``metrics.summarise`` for the keys."""
+    classes = max(num_classes, 2)
+    scores = Scores(classes, accelerator.device)
+    net.eval()
+    for x, y in batches:
+        labels = torch.from_numpy(y).to(accelerator.device)
+        with accelerator.autocast():
+            logits = net(torch.from_numpy(x).to(accelerator.device))
+        scores.update(to_raster(class_logits(logits.float()), labels).argmax(1), labels)
+    return summarise(scores.confusion(), tuple(str(k) for k in range(classes)))
+
+
+def to_raster(logits: Tensor, labels: Tensor) -> Tensor:
+    """Resize logits from model-input pixels to the raster pixels of ``labels`` (bilinear), if they differ."""
+    if logits.shape[-2:] == labels.shape[-2:]:
+        return logits
+    return F.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def make_optimizer(model: Segmenter, config: LoopConfig) -> torch.optim.Optimizer:
+    """AdamW with one group for the head and one for everything trained inside the backbone."""
+    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    head = [p for n, p in trained if n.startswith("head.")]
+    backbone = [p for n, p in trained if not n.startswith("head.")]
+    groups = [{"params": head, "lr": config.head_rate}]
+    if backbone:
+        groups.append({"params": backbone, "lr": config.backbone_rate})
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+
+
+class _ShownLoss:
+    """The loss on display, fetched twice a second: fetching it at every step would make the GPU wait."""
+
+    def __init__(self) -> None:
+        self._value, self._at = float("nan"), float("-inf")
+
+    def value(self, loss: Tensor) -> float:
+        if time.monotonic() - self._at > 0.5:
+            self._value, self._at = float(loss.detach()), time.monotonic()
+        return self._value
+
+
+def _progress(
+    state: TrainState, config: LoopConfig, fraction: float, elapsed_s: float, loss: float, pixels: int
+) -> Progress:
+    done = state.step / config.total_steps
+    share = max(done, fraction)
+    metrics = {"loss": loss, "epoch": float((state.step - 1) // config.steps_per_epoch + 1)}
+    metrics["px_per_s"] = pixels * state.step / max(elapsed_s, 1e-6)
+    if state.best_miou is not None:
+        metrics["miou"] = float(state.history[-1]["miou"] or 0.0)
+        metrics["best_miou"] = state.best_miou
+    eta = elapsed_s * (1 - share) / share if share > 0 else None
+    return Progress("train", min(share, 1.0), f"step {state.step}/{config.total_steps}", eta, metrics)

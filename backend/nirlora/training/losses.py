@@ -1,0 +1,48 @@
+"""The segmentation loss: cross-entropy plus soft Dice over labelled pixels only."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE = 255
+
+
+def class_logits(logits: Tensor) -> Tensor:
+    """Return one logit per class: a single-logit (binary) output ``l`` becomes ``[0, l]``.
+
+    Softmax of ``[0, l]`` is the sigmoid of ``l``, and its cross-entropy is binary cross-entropy with
+    logits, so binary models need no second code path. Shapes ``(N, 1 or K, H, W) -> (N, K, H, W)``.
+    """
+    if logits.shape[1] > 1:
+        return logits
+    return torch.cat((torch.zeros_like(logits), logits), dim=1)
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, dice_weight: float = 1.0) -> Tensor:
+    """Mean cross-entropy plus ``dice_weight`` times one minus the mean soft Dice of the classes present.
+
+    Args:
+        logits: ``(N, K, H, W)``, K >= 2.
+        labels: ``(N, H, W)`` integers, 255 where unlabelled; those pixels count for nothing.
+        dice_weight: 0 gives plain cross-entropy.
+
+    Returns:
+        Scalar; 0 (with a graph) when no pixel is labelled.
+    """
+    labelled = labels != IGNORE
+    target = labels.long()
+    count = labelled.sum().clamp(min=1)
+    cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="sum") / count
+    if dice_weight == 0:
+        return cross_entropy
+    num_classes = logits.shape[1]
+    mask = labelled.unsqueeze(1)
+    probability = logits.softmax(1) * mask
+    onehot = F.one_hot(target.masked_fill(~labelled, 0), num_classes).permute(0, 3, 1, 2) * mask
+    intersection = (probability * onehot).sum((0, 2, 3))
+    total = probability.sum((0, 2, 3)) + onehot.sum((0, 2, 3))
+    present = (onehot.sum((0, 2, 3)) > 0).to(logits.dtype)
+    dice = 1 - (2 * intersection + 1) / (total + 1)
+    return cross_entropy + dice_weight * (dice * present).sum() / present.sum().clamp(min=1)
