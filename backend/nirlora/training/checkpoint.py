@@ -1,4 +1,4 @@
-"""Resumable training state in one safetensors file, replaced atomically: a kill at any moment leaves a whole one."""
+"""Resumable training state in one safetensors file, replaced atomically: a kill leaves the last one whole."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class ChipSampler:
         self._std = np.asarray(spec.std, np.float32)
 
     def batch(self, step: int) -> Chips:
-        """Return batch ``step``: standardised ``(N, C, input_px, input_px)`` and labels ``(N, chip_px, chip_px)``."""
+        """Batch ``step``: standardised ``(N, C, input_px, input_px)``, labels ``(N, chip_px, chip_px)``."""
         rng = np.random.default_rng((self.spec.seed, step))
         start = int(rng.integers(len(self._present)))
         chips = [self._chip(rng, start + i) for i in range(self.spec.batch)]
@@ -93,7 +93,7 @@ class ChipSampler:
 
     @staticmethod
     def _place(rng: np.random.Generator, at: int, size: int, margin: int, length: int) -> int:
-        """Window start with pixel ``at`` anywhere but in the outer margin, moved into the raster if it fits."""
+        """Window start with pixel ``at`` anywhere but in the margin, moved into the raster if it fits."""
         start = at - int(rng.integers(margin, size - margin))
         return int(np.clip(start, 0, length - size)) if length >= size else (length - size) // 2
 
@@ -110,7 +110,7 @@ class ChipSampler:
 
 
 def read_chip(layer: ChipLayer, window: Window, input_px: int) -> Chips:
-    """Read one chip: pixels at model resolution, labels at raster resolution (255 where invalid or unlabelled)."""
+    """Read one chip: pixels at model, labels at raster resolution (255 where invalid or unlabelled)."""
     out_px = None if input_px == window.width else (input_px, input_px)
     x, valid = layer.reader.read(window, out_px)
     y = layer.labels.rasterise(window, layer.groups)

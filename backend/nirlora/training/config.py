@@ -123,7 +123,7 @@ def _default_input_px(patch: int) -> int:
 
 
 def _common_step(patch: int, zoom: float) -> int:
-    """Smallest multiple of the patch that is a whole number of raster pixels at this zoom (or just the patch)."""
+    """Smallest multiple of the patch that is a whole number of raster pixels at this zoom, or the patch."""
     for multiple in range(1, 9):
         raster_px = patch * multiple / zoom
         if abs(raster_px - round(raster_px)) < 1e-6:
