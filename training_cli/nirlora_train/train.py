@@ -1,0 +1,215 @@
+"""``nirlora train``: one option per field of :class:`nirlora.protocol.TrainRequest`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+import nirlora
+from nirlora.protocol import TrainRequest, to_dict
+
+from .options import (
+    DATA,
+    MODEL,
+    OUTPUT,
+    RUN,
+    TRAINING,
+    Crs,
+    Debug,
+    Device,
+    Json,
+    Nodata,
+    build,
+    layer_refs,
+    split_ints,
+    split_list,
+)
+from .run import emit_json, execute
+from .show import show_plan, show_train
+
+_D = TrainRequest(layers=())
+
+
+def train(
+    ctx: typer.Context,
+    layer: Annotated[
+        list[str],
+        Option(metavar="RASTER", help="Raster to train on; repeat for several.", rich_help_panel=DATA),
+    ],
+    labels: Annotated[
+        list[str] | None,
+        Option(
+            metavar="FILE",
+            help="Polygons, points or a label raster, one per --layer in the same order. "
+            "Left out: <raster>_training.gpkg, then <raster>.gpkg beside it.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    class_field: Annotated[
+        str, Option(help="Field with the class, names or whole numbers.", rich_help_panel=DATA)
+    ] = _D.class_field,
+    classes: Annotated[
+        list[str] | None,
+        Option(metavar="A,B,...", help="Use only these classes, in this order.", rich_help_panel=DATA),
+    ] = None,
+    positive_class: Annotated[
+        str, Option(metavar="CLASS", help="Two-class job: this one against the rest.", rich_help_panel=DATA)
+    ] = _D.positive_class,
+    bands: Annotated[
+        str,
+        Option(
+            help="Input channels: nir | nir,red,green | 5,4,3 (numbers) | ndvi ndre savi. "
+            "Left out: the NIR band is found.",
+            rich_help_panel=DATA,
+        ),
+    ] = _D.bands,
+    reflectance_scale: Annotated[
+        float | None,
+        Option(help="Reflectance = pixel * scale + offset; overrides the file.", rich_help_panel=DATA),
+    ] = None,
+    reflectance_offset: Annotated[
+        float | None, Option(help="See --reflectance-scale.", rich_help_panel=DATA)
+    ] = None,
+    point_buffer_m: Annotated[
+        float, Option(help="Radius around labelled points, m. 0: 1.5 pixels.", min=0, rich_help_panel=DATA)
+    ] = _D.point_buffer_m,
+    nodata: Nodata = None,
+    crs: Crs = "",
+    preset: Annotated[
+        str,
+        Option(
+            metavar="lora-nir", help="The paper's protocol; with --positive-class.", rich_help_panel=MODEL
+        ),
+    ] = _D.preset,
+    backbone: Annotated[
+        str,
+        Option(
+            metavar="NAME|PATH",
+            help="A backbone's name, or a file or folder of weights. A wrong name lists them all.",
+            rich_help_panel=MODEL,
+        ),
+    ] = _D.backbone,
+    pretrained: Annotated[
+        bool, Option(help="Start from pretrained weights, or from random ones.", rich_help_panel=MODEL)
+    ] = _D.pretrained,
+    stem: Annotated[
+        str,
+        Option(
+            metavar="auto|rgb|replicate|by_role|positional",
+            help="How channels meet a patch embedding trained on RGB.",
+            rich_help_panel=MODEL,
+        ),
+    ] = _D.stem,
+    adapter: Annotated[
+        str,
+        Option(
+            metavar="lora|frozen|full",
+            help="What of the backbone is trained: low-rank additions, nothing, everything.",
+            rich_help_panel=MODEL,
+        ),
+    ] = _D.adapter,
+    rank: Annotated[int, Option(help="LoRA rank.", min=1, rich_help_panel=MODEL)] = _D.rank,
+    alpha: Annotated[
+        float, Option(help="LoRA alpha; the scale is alpha/rank. 0: rank.", min=0, rich_help_panel=MODEL)
+    ] = _D.alpha,
+    blocks: Annotated[
+        str, Option(metavar="all|last:N", help="Blocks that get LoRA.", rich_help_panel=MODEL)
+    ] = _D.blocks,
+    head: Annotated[
+        str, Option(metavar="detail|linear|aspp", help="Segmentation head.", rich_help_panel=MODEL)
+    ] = _D.head,
+    aspp_rates: Annotated[
+        str, Option(metavar="R,R,R", help="Dilation rates of the aspp head.", rich_help_panel=MODEL)
+    ] = ",".join(map(str, _D.aspp_rates)),
+    zoom: Annotated[
+        float,
+        Option(
+            help="Model input pixels per raster pixel; more finds finer detail and takes longer. 0: chosen.",
+            min=0,
+            rich_help_panel=MODEL,
+        ),
+    ] = _D.zoom,
+    chip_px: Annotated[
+        int, Option(help="Side of a training chip, raster pixels. 0: chosen.", min=0, rich_help_panel=MODEL)
+    ] = _D.chip_px,
+    epochs: Annotated[
+        int, Option(help="Passes; each ends with a validation.", min=1, rich_help_panel=TRAINING)
+    ] = _D.epochs,
+    max_seconds: Annotated[
+        float,
+        Option(
+            help="Finish within this time; the schedule fits itself to it. 0: no limit.",
+            min=0,
+            rich_help_panel=TRAINING,
+        ),
+    ] = _D.max_seconds,
+    steps_per_epoch: Annotated[
+        int, Option(help="0: chosen from the labelled area.", min=0, rich_help_panel=TRAINING)
+    ] = _D.steps_per_epoch,
+    batch: Annotated[int, Option(help="Chips per step.", min=1, rich_help_panel=TRAINING)] = _D.batch,
+    learning_rate: Annotated[
+        float, Option(help="0: the adapter's own default.", min=0, rich_help_panel=TRAINING)
+    ] = _D.learning_rate,
+    patience: Annotated[
+        int,
+        Option(
+            help="Stop after this many epochs without a better validation mIoU. 0: never.",
+            min=0,
+            rich_help_panel=TRAINING,
+        ),
+    ] = _D.patience,
+    val_fraction: Annotated[
+        float,
+        Option(
+            help="Share of the polygons held out for validation, in spatial groups.",
+            min=0,
+            max=0.9,
+            rich_help_panel=TRAINING,
+        ),
+    ] = _D.val_fraction,
+    seed: Annotated[int, Option(help="Of everything random.", rich_help_panel=TRAINING)] = _D.seed,
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Go on from the last checkpoint of this run.", rich_help_panel=TRAINING),
+    ] = _D.resume,
+    out: Annotated[
+        str,
+        Option(
+            metavar="FILE.nirlora",
+            help="Model file to write. Left out: <first raster>.nirlora beside it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = _D.out,
+    report: Annotated[bool, Option(help="Write <model>_report.html.", rich_help_panel=OUTPUT)] = _D.report,
+    overwrite: Annotated[
+        bool, Option(help="Replace an existing model file.", rich_help_panel=OUTPUT)
+    ] = _D.overwrite,
+    device: Device = _D.device,
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run", help="Train nothing; print chips, parameters, time, memory.", rich_help_panel=RUN
+        ),
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model on the labelled pixels of one or more rasters.
+
+    nirlora-train --layer field.tif   is enough when field.gpkg with a field "class" lies beside it.
+    """
+    request = build(
+        TrainRequest,
+        ctx.params,
+        layers=layer_refs(layer, labels or [], nodata=nodata, crs=crs),
+        classes=split_list(classes or []),
+        aspp_rates=split_ints(aspp_rates, "--aspp-rates"),
+    )
+    if dry_run:
+        plan = execute(lambda progress: nirlora.plan(request), debug=debug)
+        emit_json(plan) if json else show_plan(plan)
+        return
+    result = execute(lambda progress: nirlora.train(request, progress), debug=debug)
+    emit_json(to_dict(result)) if json else show_train(result)
