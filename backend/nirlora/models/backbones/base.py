@@ -1,0 +1,96 @@
+"""What every backbone is to the rest of the code: images in, a feature map out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One row of the backbone table.
+
+    Attributes:
+        name: What the user types.
+        timm_name: Architecture in timm; empty when the network is built here.
+        patch: Input height and width must be multiples of this.
+        stride: Input pixels per feature pixel.
+        dim: Feature channels d.
+        mean: Per RGB channel, of unit (0..1) input.
+        std: Per RGB channel, of unit input.
+        hub: Repository on the hub; empty when the weights are not there.
+        revision: Branch or commit asked for when the model card knows none yet.
+        source: The paper or project the weights come from.
+        licence: Licence of the weights.
+        family: ``vit``, ``sam``, ``swin`` or ``galileo``.
+        build: Makes the network with random weights, ``build(spec, options)``.
+        pretrained: Whether pretrained weights exist at all.
+    """
+
+    name: str
+    timm_name: str
+    patch: int
+    stride: int
+    dim: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    hub: str
+    revision: str
+    source: str
+    licence: str
+    family: str
+    build: Callable[[BackboneSpec, tuple[str, ...]], Backbone]
+    pretrained: bool = True
+
+
+class Backbone(nn.Module):
+    """A network ``net`` with a patch embedding convolution ``net.patch_embed.proj`` and fused-qkv attention.
+
+    Subclasses implement :meth:`features` and, where files differ from ``net``'s own names, :meth:`translate`.
+    """
+
+    net: nn.Module
+
+    def __init__(self, spec: BackboneSpec, net: nn.Module, *, patch: int = 0, stride: int = 0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.net = net
+        self.patch = patch or spec.patch
+        self.stride = stride or spec.stride
+        self.dim = spec.dim
+        self.final_norm = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features (N, d, H / stride, W / stride) of standardised images (N, C, H, W)."""
+        return self.features(x)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """See :meth:`forward`."""
+        raise NotImplementedError
+
+    def translate(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Rename and reshape tensors of a published weights file to those of ``net``."""
+        return dict(state)
+
+    @property
+    def patch_conv(self) -> nn.Conv2d:
+        """The convolution that meets the image channels."""
+        conv = self.net.get_submodule("patch_embed.proj")
+        if not isinstance(conv, nn.Conv2d):
+            raise TypeError(f"patch embedding of {self.spec.name} is {type(conv).__name__}, expected Conv2d")
+        return conv
+
+    def set_patch_conv(self, conv: nn.Conv2d) -> None:
+        """Replace :attr:`patch_conv`."""
+        self.net.get_submodule("patch_embed").proj = conv
+
+    def attentions(self) -> list[tuple[str, nn.Module]]:
+        """(name inside this backbone, attention module) of every block, shallow to deep."""
+        return [(n, m) for n, m in self.named_modules() if isinstance(getattr(m, "qkv", None), nn.Module)]

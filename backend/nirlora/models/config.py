@@ -1,0 +1,48 @@
+"""What a model is made of, as plain values that live in the model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build a :class:`~nirlora.models.segmenter.Segmenter`.
+
+    Attributes:
+        backbone: A name of :data:`~nirlora.models.backbones.BACKBONES`, options after colons
+            (``galileo-nano:p8``).
+        backbone_source: File or folder the weights come from; empty: the hub.
+        backbone_revision: Commit on the hub. Empty until the first download, which fills it in; from then
+            on exactly that commit is asked for.
+        pretrained: False builds the backbone with random weights.
+        stem: How the channels meet the patch embedding, see :mod:`nirlora.models.stem`.
+        num_channels: Input channels C.
+        channel_roles: Role of every channel ("nir", "red", ...; "" unknown); empty: all unknown.
+        adapter: A name of :data:`nirlora.adapters.ADAPTERS`.
+        rank: Rank of low-rank adapters.
+        alpha: Numerator of the adapter's scale alpha / rank; 0: equal to rank, so the scale is 1.
+        blocks: ``all`` or ``last:N``.
+        head: A name of :data:`nirlora.models.heads.HEADS`.
+        aspp_rates: Dilations of the ``aspp`` head.
+        num_classes: Output channels K.
+        final_norm: Whether the backbone's last LayerNorm is applied (LoRA-NIR skips it).
+        seed: Seed of everything that starts random.
+    """
+
+    backbone: str = "galileo-nano"
+    backbone_source: str = ""
+    backbone_revision: str = ""
+    pretrained: bool = True
+    stem: str = "auto"
+    num_channels: int = 1
+    channel_roles: tuple[str, ...] = ()
+    adapter: str = "lora"
+    rank: int = 4
+    alpha: float = 0.0
+    blocks: str = "all"
+    head: str = "detail"
+    aspp_rates: tuple[int, ...] = (12, 24, 36)
+    num_classes: int = 2
+    final_norm: bool = True
+    seed: int = 0

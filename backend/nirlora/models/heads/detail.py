@@ -1,0 +1,63 @@
+"""The default head: tokens say what is there, a light convolutional branch over the image says where it ends.
+
+A ViT token covers a whole patch, so edges inside a patch can only come from the pixels. The branch looks at the
+image at full, 1/2, 1/4 and 1/8 resolution with few channels; the tokens join at the resolution nearest to theirs
+and are brought up level by level. The idea is that of convolutional streams beside a plain ViT (Yao et al. 2023,
+ViTMatte, arXiv:2305.15272); the widths are chosen to stay far below the cost of even a ViT-Ti.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nirlora.models.heads.base import HeadOptions, HeadSpec
+
+_WIDTHS = (16, 24, 48, 64)  # at strides 1, 2, 4, 8
+_TOKENS = 96
+
+
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(outputs // 8, outputs),
+        nn.GELU(),
+    )
+
+
+def _resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class DetailHead(nn.Module):
+    """Detail branch (stem, down) fused with upsampled tokens (project, up)."""
+
+    def __init__(self, options: HeadOptions) -> None:
+        super().__init__()
+        levels = 4 if options.stride >= 8 else 3
+        widths = _WIDTHS[:levels]
+        self.stem = _block(options.num_channels, widths[0])
+        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.project = nn.Sequential(
+            nn.Conv2d(options.dim, _TOKENS, kernel_size=1), nn.GroupNorm(_TOKENS // 8, _TOKENS), nn.GELU()
+        )
+        incoming = (_TOKENS, *reversed(widths[1:]))
+        self.up = nn.ModuleList(_block(a + b, b) for a, b in zip(incoming, reversed(widths), strict=True))
+        self.classifier = nn.Conv2d(widths[0], options.num_classes, kernel_size=1)
+
+    def forward(self, features: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Logits (N, K, H, W) of features (N, d, h, w) and the standardised image (N, C, H, W)."""
+        details = [self.stem(image)]
+        for down in self.down:
+            details.append(down(details[-1]))
+        x = self.project(features)
+        for up, detail in zip(self.up, reversed(details), strict=True):
+            x = up(torch.cat([_resize(x, detail), detail], dim=1))
+        logits: torch.Tensor = self.classifier(x)
+        return logits
+
+
+SPEC = HeadSpec("detail", DetailHead, "this project; after the detail stream of ViTMatte, arXiv:2305.15272")

@@ -1,0 +1,186 @@
+"""A backbone with an adapter, and a head: the network that is trained and that draws the map."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from nirlora.adapters import AdapterOptions, AdapterSpec, adapter_spec
+from nirlora.errors import ModelError, OptionError
+from nirlora.models import stem
+from nirlora.models.backbones import Backbone, build_backbone
+from nirlora.models.config import ModelConfig
+from nirlora.models.heads import HeadOptions, build_head
+from nirlora.models.weights import load_backbone_weights
+
+
+class Segmenter(nn.Module):
+    """Logits (N, K, H, W) from standardised images (N, C, H, W).
+
+    Attributes:
+        config: What it was built from, the hub's commit filled in.
+        backbone: Features at ``stride``; H and W must be multiples of ``patch``.
+        head: Features and image to logits.
+        backbone_sha256: Hash of the pretrained weights; empty when there are none.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: Backbone, head: nn.Module, sha256: str) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.head = head
+        self.backbone_sha256 = sha256
+        self.merged = False
+
+    @property
+    def adapter(self) -> AdapterSpec:
+        """The adapter's spec."""
+        return adapter_spec(self.config.adapter)
+
+    @property
+    def patch(self) -> int:
+        """H and W of the input must be multiples of this."""
+        return self.backbone.patch
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(mean, std) per channel that the backbone expects of unit inputs."""
+        spec = self.backbone.spec
+        return stem.normalisation(self.config.stem, _roles(self.config), spec.mean, spec.std)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) to logits (N, K, H, W).
+
+        Raises:
+            OptionError: H or W is no multiple of the patch size.
+        """
+        if x.shape[-2] % self.patch or x.shape[-1] % self.patch:
+            raise OptionError(
+                f"The input is {x.shape[-1]} x {x.shape[-2]} px, expected multiples of {self.patch}.",
+                hint="Choose a tile or chip size that is a multiple of the patch size.",
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.adapter != "frozen"):
+            features = self.backbone(x)
+        logits: torch.Tensor = self.head(features, x)
+        return logits
+
+    def train(self, mode: bool = True) -> Segmenter:
+        """As usual, but a frozen backbone stays in eval mode (dropout, drop path, running statistics)."""
+        super().train(mode)
+        if self.config.adapter != "full":
+            self.backbone.eval()
+        return self
+
+    def adapter_parameters(self) -> list[nn.Parameter]:
+        """The backbone's trainable parameters."""
+        return [p for p in self.backbone.parameters() if p.requires_grad]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The head's parameters, all trainable."""
+        return list(self.head.parameters())
+
+    def num_parameters(self) -> dict[str, int]:
+        """Counts: ``adapter``, ``head``, ``trainable`` (their sum) and ``total``."""
+        adapter = sum(p.numel() for p in self.adapter_parameters())
+        head = sum(p.numel() for p in self.head_parameters())
+        total = sum(p.numel() for p in self.parameters())
+        return {"adapter": adapter, "head": head, "trainable": adapter + head, "total": total}
+
+    def trainable_state(self) -> dict[str, torch.Tensor]:
+        """What a model file must hold: head and adapter, or everything when no pretrained weights can be fetched
+        again (full fine-tuning, random backbone)."""
+        state = {_public(k): v for k, v in self.state_dict().items()}
+        if self._self_contained:
+            return state
+        kept = {_public(n) for n, p in self.named_parameters() if p.requires_grad}
+        return {k: v for k, v in state.items() if k in kept or k.startswith("head.")}
+
+    def load_trainable_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Restore what :meth:`trainable_state` gave.
+
+        Raises:
+            ModelError: A tensor is missing, unknown, or of another shape.
+        """
+        own = self.trainable_state()
+        missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+        if missing or extra:
+            what = f"lacks tensor {missing[0]}" if missing else f"has an unknown tensor {extra[0]}"
+            raise ModelError(f"The model {what}.", hint="It was written for another architecture or version.")
+        for name, tensor in own.items():
+            if state[name].shape != tensor.shape:
+                raise ModelError(
+                    f"Tensor {name} is {tuple(state[name].shape)}, expected {tuple(tensor.shape)}.",
+                    hint="The model file does not fit its own card.",
+                )
+            with torch.no_grad():
+                tensor.copy_(state[name])
+
+    def merge(self) -> Segmenter:
+        """Fold the adapter into the backbone, in place, for inference. The outputs stay; training ends here."""
+        if not self.merged:
+            self.adapter.merge(self.backbone)
+            self.merged = True
+        return self
+
+    @property
+    def _self_contained(self) -> bool:
+        return self.config.adapter == "full" or not self.backbone_sha256
+
+
+def build_segmenter(config: ModelConfig) -> Segmenter:
+    """The network of ``config``, weights loaded, adapter at its start (which changes nothing).
+
+    Raises:
+        OptionError: A name or option does not exist or fit.
+        WeightsUnavailable: The backbone's weights cannot be had.
+        ModelError: The backbone's weights are damaged.
+    """
+    roles = _roles(config)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # timm and peft warn of their own internals
+        torch.manual_seed(config.seed)
+        backbone = build_backbone(config.backbone)
+        sha256 = ""
+        if config.pretrained and backbone.spec.pretrained:
+            loaded = load_backbone_weights(backbone, config.backbone_source, config.backbone_revision)
+            sha256, config = loaded.sha256, replace(config, backbone_revision=loaded.revision)
+        return _assemble(config, backbone, roles, sha256)
+
+
+def parameter_counts(config: ModelConfig) -> dict[str, int]:
+    """:meth:`Segmenter.num_parameters` of ``config`` without weights, memory or time spent on them."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _assemble(config, build_backbone(config.backbone), _roles(config), "").num_parameters()
+
+
+def _assemble(config: ModelConfig, backbone: Backbone, roles: tuple[str, ...], sha256: str) -> Segmenter:
+    backbone.final_norm = config.final_norm
+    backbone.set_patch_conv(stem.adapt_conv(backbone.patch_conv, config.stem, roles))
+    adapter_spec(config.adapter).apply(backbone, AdapterOptions(config.rank, config.alpha, config.blocks))
+    options = HeadOptions(
+        dim=backbone.dim,
+        stride=backbone.stride,
+        num_channels=config.num_channels,
+        num_classes=config.num_classes,
+        aspp_rates=config.aspp_rates,
+    )
+    head = build_head(config.head, options)
+    return Segmenter(config, backbone, head, sha256)
+
+
+def _roles(config: ModelConfig) -> tuple[str, ...]:
+    roles = config.channel_roles or ("",) * config.num_channels
+    if len(roles) != config.num_channels or not roles:
+        raise OptionError(f"{len(roles)} channel roles for {config.num_channels} channels.")
+    stem.resolve_stem(config.stem, roles)
+    return roles
+
+
+def _public(name: str) -> str:
+    """Names in model files do not depend on peft's adapter name."""
+    return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")

@@ -1,0 +1,246 @@
+"""Where backbone weights come from: a file, a folder, or the hub.
+
+The hub's commits cannot be looked up at the time of writing this table, so specs ask for the branch ``main`` and the
+commit that the hub resolves on first use is written into the model card; from then on exactly that commit is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from nirlora.errors import ModelError, OptionError, WeightsUnavailable
+from nirlora.models.backbones import BACKBONES, Backbone, backbone_spec
+from nirlora.models.backbones.base import BackboneSpec
+
+_WRAPPERS = ("model", "state_dict", "model_ema", "teacher")
+_HEADS = ("head.", "head_dist.", "fc.", "fc_norm.")
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What was loaded: hash of the backbone's tensors, and the hub's commit (empty for files)."""
+
+    sha256: str
+    revision: str
+
+
+def resolve_backbone(text: str) -> tuple[str, str]:
+    """(name, path) of what the user wrote after ``--backbone``: a name, a path, or ``name=path``.
+
+    Raises:
+        OptionError: No such name.
+        WeightsUnavailable: No such path.
+        ModelError: A path whose architecture nothing tells.
+    """
+    name, equals, path = text.partition("=")
+    if equals:
+        return backbone_spec(name).name + name[len(name.split(":")[0]) :], path
+    if name.split(":")[0] in {s.name for s in BACKBONES}:
+        return name, ""
+    if not Path(text).exists():
+        if not re.search(r"[/\\.]", text):
+            backbone_spec(text)  # raises with the list of names
+        raise WeightsUnavailable(
+            f"There is no file or folder {text}.", hint="Check the path after --backbone."
+        )
+    return _architecture(Path(text)), text
+
+
+def state_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of the tensors in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = "") -> LoadedWeights:
+    """Fill ``backbone`` with pretrained weights.
+
+    Args:
+        backbone: Freshly built, 3 channels.
+        source: File or folder; empty: the hub.
+        revision: Commit on the hub; empty: the spec's.
+
+    Raises:
+        WeightsUnavailable: Nothing there, nothing cached, no network.
+        ModelError: The file is damaged or of another architecture.
+    """
+    spec, commit = backbone.spec, ""
+    if source:
+        path = _weights_file(Path(source), spec)
+    else:
+        path = download(spec, revision)
+        commit = _commit_of(path)
+    state = read_state(path)
+    try:
+        state = backbone.translate(state)
+    except (KeyError, RuntimeError, AttributeError, ValueError, IndexError) as error:
+        raise _not_this(path, spec, f"it lacks {error}") from error
+    _load_strictly(backbone, state, path)
+    return LoadedWeights(state_sha256(backbone.net.state_dict()), commit)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file, or of a torch file read without executing anything in it.
+
+    Raises:
+        ModelError: The file is damaged, or holds more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise _damaged(path, str(error)) from error
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise _damaged(path, "it holds more than tensors, or is no torch file") from error
+    for key in _WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict):
+        raise _damaged(path, f"it holds a {type(loaded).__name__}, expected named tensors")
+    return {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+
+
+def download(spec: BackboneSpec, revision: str = "", cache: Path | None = None) -> Path:
+    """The weights of ``spec`` from the hub or its cache, where ``HF_ENDPOINT`` and ``HF_HOME`` say.
+
+    Raises:
+        WeightsUnavailable: Not on the hub, or neither reachable nor cached.
+    """
+    if not spec.hub:
+        raise WeightsUnavailable(
+            f"The weights of {spec.name} are not on the hub ({spec.source}).",
+            hint=f"Give their folder with --backbone {spec.name}=FOLDER, or start from random weights with "
+            "--no-pretrained.",
+        )
+    import huggingface_hub
+    from huggingface_hub import errors as hub_errors
+
+    try:
+        found = huggingface_hub.hf_hub_download(
+            spec.hub,
+            "model.safetensors",
+            revision=revision or spec.revision,
+            cache_dir=cache,
+            endpoint=os.environ.get("HF_ENDPOINT") or None,
+        )
+    except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsUnavailable(
+            f"The weights of {spec.name} ({spec.hub}) are not cached and cannot be downloaded: {reason}",
+            hint="Connect once to the network, or give a file or folder with "
+            f"--backbone {spec.name}=PATH, or start from random weights with --no-pretrained.",
+        ) from error
+    path = Path(found)
+    _check_download(path, spec)
+    return path
+
+
+def _check_download(path: Path, spec: BackboneSpec) -> None:
+    blob = path.resolve()
+    if not re.fullmatch("[0-9a-f]{64}", blob.name):
+        return  # caches without links do not keep the hash
+    with blob.open("rb") as file:
+        got = (
+            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else blob.name
+        )
+    if got != blob.name:
+        blob.unlink()
+        path.unlink(missing_ok=True)
+        raise ModelError(
+            f"The download of {spec.hub} is damaged: its SHA-256 is {got}, expected {blob.name}.",
+            hint="The damaged file was removed; run the command again.",
+        )
+
+
+def _commit_of(path: Path) -> str:
+    parts = path.parts
+    return parts[parts.index("snapshots") + 1] if "snapshots" in parts else ""
+
+
+def _weights_file(path: Path, spec: BackboneSpec) -> Path:
+    if path.is_file():
+        return path
+    if path.is_dir():
+        for name in (
+            ("encoder.pt",) if spec.family == "galileo" else ("model.safetensors", "pytorch_model.bin")
+        ):
+            if (path / name).is_file():
+                return path / name
+        found = sorted(path.glob("*.safetensors")) + sorted(path.glob("*.pth"))
+        if len(found) == 1:
+            return found[0]
+    raise WeightsUnavailable(
+        f"There are no weights of {spec.name} at {path}.",
+        hint=f"Say where they are with --backbone {spec.name}=PATH.",
+    )
+
+
+def _architecture(path: Path) -> str:
+    folder = path if path.is_dir() else path.parent
+    if (folder / "encoder.pt").is_file() and (path.is_dir() or path.name == "encoder.pt"):
+        return "galileo-nano"
+    candidates = (
+        [folder / "config.json"] if path.is_dir() else [path.with_suffix(".json"), folder / "config.json"]
+    )
+    for config in candidates:
+        if not config.is_file():
+            continue
+        try:
+            data = json.loads(config.read_text())
+        except ValueError as error:
+            raise ModelError(f"{config} is not JSON: {error}.") from error
+        names = [data.get("nirlora"), data.get("architecture")] if isinstance(data, dict) else []
+        tag = str((data.get("pretrained_cfg") or {}).get("tag", "")) if names else ""
+        for spec in BACKBONES:
+            if spec.name in names or (spec.timm_name and spec.timm_name == f"{names[1]}.{tag}"):
+                return spec.name
+        for spec in BACKBONES:
+            if spec.timm_name and spec.timm_name.split(".")[0] in names:
+                return spec.name
+    raise ModelError(
+        f"Nothing says which architecture {path} is.",
+        hint=f"Write --backbone NAME={path} with NAME one of {', '.join(s.name for s in BACKBONES)}.",
+    )
+
+
+def _load_strictly(backbone: Backbone, state: dict[str, torch.Tensor], path: Path) -> None:
+    own = backbone.net.state_dict()
+    state = {k: v for k, v in state.items() if k in own or not k.startswith(_HEADS)}
+    missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    if missing or extra:
+        what = f"it lacks {missing[0]}" if missing else f"it has {extra[0]} too"
+        raise _not_this(path, backbone.spec, what)
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            what = f"{name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
+            raise _not_this(path, backbone.spec, what)
+    backbone.net.load_state_dict(state)
+
+
+def _not_this(path: Path, spec: BackboneSpec, what: str) -> ModelError:
+    return ModelError(
+        f"{path} does not hold the weights of {spec.name}: {what}.",
+        hint="Name its architecture with --backbone NAME=PATH.",
+    )
+
+
+def _damaged(path: Path, reason: str) -> ModelError:
+    return ModelError(f"{path} cannot be read: {reason}.", hint="Copy or download the file again.")
