@@ -1,0 +1,266 @@
+"""Opening rasters: the only place that does. Reads windows with validity, whatever the file calls nodata."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+
+from nirlora.errors import RasterError
+from nirlora.protocol import LayerRef
+from nirlora.raster.grid import Window
+from nirlora.raster.resample import resample
+
+
+def open_raster(ref: LayerRef | str | Path) -> RasterSource:
+    """Open a raster for reading; close it, or use it in a ``with`` block.
+
+    Args:
+        ref: A path (anything GDAL opens), or a layer whose ``nodata`` and ``crs`` override the file's.
+
+    Raises:
+        RasterError: The file is missing, is no raster, has no bands, or holds complex numbers; or the
+            CRS given is unknown.
+    """
+    layer = ref if isinstance(ref, LayerRef) else LayerRef(path=str(ref))
+    return RasterSource(layer)
+
+
+class RasterSource:
+    """An open raster. Use it in one thread only; :meth:`reopen` gives another thread its own.
+
+    Attributes:
+        path: As it was asked for.
+        width, height, count: Columns, rows, bands (alpha included).
+        transform: ``affine.Affine`` from (col, row) to CRS units, exactly the file's.
+        crs: ``rasterio.crs.CRS`` or None.
+        dtype: numpy name of the dtype that :meth:`read` gives.
+        nodata: One value or None per band.
+        descriptions: One per band, ``""`` where the file has none.
+        band_tags, tags: Metadata of each band, of the file.
+        color_interp: One name per band (``"red"``, ``"alpha"``, ``"undefined"`` ...).
+        scales, offsets: Per band, physical = value * scale + offset; 1 and 0 where the file has none.
+        resolution_m: Ground sampling distance in metres at the centre, or None without a CRS.
+        rotated: Whether rows are not parallel to the CRS axes.
+        data_bands: 1-based bands that are not alpha.
+    """
+
+    def __init__(self, ref: LayerRef) -> None:
+        self.ref = ref
+        self.path = ref.path
+        self._file = _open(ref.path)
+        file = self._file
+        self.width: int = file.width
+        self.height: int = file.height
+        self.count: int = file.count
+        self.transform = file.transform
+        self.crs: CRS | None = _crs(ref) or file.crs or None
+        self.dtype: str = str(np.result_type(*file.dtypes))
+        self.nodata: tuple[float | None, ...] = (
+            tuple(file.nodatavals) if ref.nodata is None else (ref.nodata,) * file.count
+        )
+        self.descriptions: tuple[str, ...] = tuple(d or "" for d in file.descriptions)
+        self.band_tags: list[dict[str, str]] = [dict(file.tags(i)) for i in file.indexes]
+        self.tags: dict[str, str] = dict(file.tags())
+        self.color_interp: tuple[str, ...] = tuple(c.name for c in file.colorinterp)
+        self.scales: tuple[float, ...] = tuple(file.scales)
+        self.offsets: tuple[float, ...] = tuple(file.offsets)
+        self.rotated: bool = self.transform.b != 0 or self.transform.d != 0
+        self.resolution_m: float | None = _resolution_m(self)
+        self._alpha = tuple(i for i, c in enumerate(file.colorinterp, 1) if c == ColorInterp.alpha)
+        self.data_bands: tuple[int, ...] = tuple(i for i in file.indexes if i not in self._alpha) or (
+            tuple(file.indexes)
+        )
+
+    @property
+    def window(self) -> Window:
+        """The whole raster."""
+        return Window(0, 0, self.width, self.height)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """``(rows, cols)`` that the file stores together."""
+        rows, cols = self._file.block_shapes[0]
+        return int(rows), int(cols)
+
+    def reopen(self) -> RasterSource:
+        """The same raster, opened again, for use in another thread."""
+        return RasterSource(replace(self.ref))
+
+    def read(
+        self, window: Window, bands: Sequence[int], *, out_px: tuple[int, int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read pixels and which of them are usable.
+
+        Args:
+            window: May stick out of the raster; outside, data is 0 and invalid.
+            bands: 1-based.
+            out_px: ``(rows, cols)`` to bring the window to: bilinear over valid pixels. Enlarged, a
+                pixel is valid if the pixel it lies in is; shrunk, if all pixels under it are.
+
+        Returns:
+            Data ``(len(bands), rows, cols)`` in the file's dtype, unscaled, and validity
+            ``(rows, cols)``: no asked band is nodata, all are finite, mask and alpha say yes.
+
+        Raises:
+            RasterError: A band does not exist, or the file is damaged.
+        """
+        missing = [b for b in bands if not 1 <= b <= self.count]
+        if missing or not bands:
+            raise RasterError(
+                f"{self.path} has bands 1 to {self.count}, got {list(bands)}.",
+                hint="Name bands that the raster has.",
+            )
+        inside = window.intersection(self.window)
+        # A quick-look of a huge raster: thin it out on reading (overviews), leave twice what is wanted.
+        thin = 1 if out_px is None else min(window.height // out_px[0], window.width // out_px[1]) // 2
+        if inside == window and thin >= 2 and out_px is not None:
+            data, valid = self._read_inside(window, bands, (2 * out_px[0], 2 * out_px[1]))
+        elif inside == window:
+            data, valid = self._read_inside(window, bands, None)
+        else:
+            data, valid = self._read_padded(window, inside, bands)
+        if out_px is None or out_px == data.shape[1:]:
+            return data, valid
+        return resample(data, valid, out_px)
+
+    def _read_padded(
+        self, window: Window, inside: Window | None, bands: Sequence[int]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        data = np.zeros((len(bands), *window.shape), dtype=self.dtype)
+        valid = np.zeros(window.shape, dtype=np.bool_)
+        if inside is not None:
+            rows, cols = inside.shift(-window.col_off, -window.row_off).slices
+            data[:, rows, cols], valid[rows, cols] = self._read_inside(inside, bands, None)
+        return data, valid
+
+    def _read_inside(
+        self, window: Window, bands: Sequence[int], shape: tuple[int, int] | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        where = {"window": window.to_rasterio()}
+        if shape is not None:
+            where["out_shape"] = shape
+        try:
+            data = self._file.read(list(bands), **where).astype(self.dtype, copy=False)
+            valid = np.ones(data.shape[1:], dtype=np.bool_)
+            for values, band in zip(data, bands, strict=True):
+                _clear_nodata(valid, values, self.nodata[band - 1])
+            for mask in self._masks(bands, where):
+                valid &= mask
+        except RasterioError as error:
+            raise RasterError(
+                f"Could not read {self.path}: {error}.",
+                hint="The file may be damaged or incomplete; copy it again or check it with gdalinfo.",
+            ) from error
+        return data, valid
+
+    def _masks(self, bands: Sequence[int], where: dict[str, Any]) -> Iterable[NDArray[np.bool_]]:
+        """Masks that are no plain nodata comparison; nothing is read where there are none."""
+        for alpha in self._alpha:
+            # An alpha band asked for as data (a fourth band that writers mislabel) is no mask.
+            if alpha not in bands:
+                yield self._file.read(alpha, **where) != 0
+        seen_shared = False
+        for band in bands:
+            flags = self._file.mask_flag_enums[band - 1]
+            if MaskFlags.alpha in flags or MaskFlags.nodata in flags or MaskFlags.all_valid in flags:
+                continue
+            shared = MaskFlags.per_dataset in flags
+            if not (shared and seen_shared):
+                yield self._file.read_masks(band, **where) != 0
+            seen_shared = seen_shared or shared
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> RasterSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: str) -> Any:
+    virtual = path.startswith("/vsi") or ":" in path[2:]
+    if not virtual and not Path(path).exists():
+        raise RasterError(f"There is no file {path}.", hint="Check the path of the raster.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            file = rasterio.open(path)
+    except (RasterioError, CRSError) as error:
+        raise RasterError(
+            f"{path} cannot be opened as a raster: {error}.",
+            hint="Expected a format that GDAL reads, such as GeoTIFF; try gdalinfo on it.",
+        ) from error
+    problem = ""
+    if file.count == 0:
+        names = ", ".join(file.subdatasets[:5])
+        problem = f"{path} has no bands of its own" + (f"; it contains {names}." if names else ".")
+    elif any("complex" in d for d in file.dtypes):
+        problem = f"{path} holds complex numbers ({file.dtypes[0]}), expected real ones."
+    if problem:
+        file.close()
+        raise RasterError(problem, hint="Export the bands wanted to a GeoTIFF of real numbers.")
+    return file
+
+
+def _crs(ref: LayerRef) -> CRS | None:
+    if not ref.crs:
+        return None
+    try:
+        return CRS.from_user_input(ref.crs)
+    except CRSError as error:
+        raise RasterError(
+            f"{ref.crs!r} is not a coordinate reference system: {error}.",
+            hint="Give an EPSG code such as EPSG:32633, or WKT.",
+        ) from error
+
+
+def _clear_nodata(valid: NDArray[np.bool_], values: NDArray[Any], nodata: float | None) -> None:
+    """Clear ``valid`` where ``values`` is nodata, compared in the dtype of the file, or not finite."""
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values)
+        if nodata is not None and math.isfinite(nodata):
+            with np.errstate(over="ignore"):
+                valid &= values != values.dtype.type(nodata)
+    elif nodata is not None and math.isfinite(nodata) and float(nodata).is_integer():
+        limits = np.iinfo(values.dtype)
+        if limits.min <= int(nodata) <= limits.max:
+            valid &= values != values.dtype.type(int(nodata))
+
+
+def _resolution_m(source: RasterSource) -> float | None:
+    if source.crs is None:
+        return None
+    side = math.sqrt(abs(source.transform.determinant))
+    try:
+        if not source.crs.is_geographic:
+            return side * float(source.crs.linear_units_factor[1])
+        import pyproj
+
+        degrees = math.degrees(float(source.crs.units_factor[1]))
+        geod = pyproj.CRS.from_wkt(source.crs.to_wkt()).get_geod() or pyproj.Geod(ellps="WGS84")
+    except CRSError:
+        return None
+    corners = [(0, 0), (1, 0), (0, 1)]
+    middle = [(source.width / 2 + c, source.height / 2 + r) for c, r in corners]
+    lon, lat = zip(*(source.transform * p for p in middle), strict=True)
+    here = lon[0] * degrees, lat[0] * degrees
+    steps = [geod.inv(*here, lon[i] * degrees, lat[i] * degrees) for i in (1, 2)]
+    area = steps[0][2] * steps[1][2] * abs(math.sin(math.radians(steps[0][0] - steps[1][0])))
+    return math.sqrt(area)
