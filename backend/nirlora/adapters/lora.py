@@ -1,13 +1,14 @@
 """LoRA on the query and value projections of every block, k untouched.
 
-timm computes q, k and v with one Linear(d, 3d). LoRA on that fused layer would have the same number of parameters
-but change k as well and share A between the three; so the layer is first split into three, exactly, and peft
-adapts two of them by their full names. Merging puts one plain Linear(d, 3d) back.
+timm computes q, k and v with one Linear(d, 3d). LoRA on that fused layer would have the same number of
+parameters but change k as well and share A between the three; so the layer is first split into three,
+exactly, and peft adapts two of them by their full names. Merging puts one plain Linear(d, 3d) back.
 """
 
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -44,12 +45,7 @@ class SplitQKV(nn.Module):
     @torch.no_grad()
     def fuse(self) -> nn.Linear:
         """One plain Linear with the updates of q and v folded in."""
-        parts: list[nn.Linear] = []
-        for part in (self.q, self.k, self.v):
-            if isinstance(part, LoraLayer):
-                part.merge(safe_merge=True)
-                part = part.get_base_layer()
-            parts.append(part)
+        parts = [_merged(part) for part in (self.q, self.k, self.v)]
         first = parts[0]
         fused = nn.Linear(
             first.in_features, 3 * first.out_features, bias=first.bias is not None, device=first.weight.device
@@ -58,6 +54,13 @@ class SplitQKV(nn.Module):
         if first.bias is not None:
             fused.bias.copy_(torch.cat([p.bias for p in parts]))
         return fused.requires_grad_(False)
+
+
+def _merged(part: nn.Module) -> nn.Linear:
+    if isinstance(part, LoraLayer):
+        part.merge(safe_merge=True)
+        part = part.get_base_layer()
+    return cast(nn.Linear, part)
 
 
 def apply(backbone: Backbone, options: AdapterOptions) -> None:
@@ -71,10 +74,10 @@ def apply(backbone: Backbone, options: AdapterOptions) -> None:
     attentions = backbone.attentions()
     for index in chosen_blocks(options.blocks, len(attentions)):
         attention = attentions[index][1]
-        attention.qkv = SplitQKV(attention.qkv)
+        attention.qkv = SplitQKV(cast(nn.Linear, attention.qkv))
         # Eva keeps the bias outside of its qkv: adding it afterwards is the path that calls qkv as a module
         if getattr(attention, "q_bias", None) is not None:
-            attention.qkv_bias_separate = True
+            attention.__dict__["qkv_bias_separate"] = True
     names = [n for n, m in backbone.named_modules() if isinstance(m, SplitQKV)]
     config = LoraConfig(
         r=options.rank,

@@ -91,8 +91,10 @@ class Segmenter(nn.Module):
         return {"adapter": adapter, "head": head, "trainable": adapter + head, "total": total}
 
     def trainable_state(self) -> dict[str, torch.Tensor]:
-        """What a model file must hold: head and adapter, or everything when no pretrained weights can be fetched
-        again (full fine-tuning, random backbone)."""
+        """What a model file must hold.
+
+        Head and adapter; or everything, when the backbone cannot be fetched again (full fine-tuning, random).
+        """
         state = {_public(k): v for k, v in self.state_dict().items()}
         if self._self_contained:
             return state
@@ -120,7 +122,7 @@ class Segmenter(nn.Module):
                 tensor.copy_(state[name])
 
     def merge(self) -> Segmenter:
-        """Fold the adapter into the backbone, in place, for inference. The outputs stay; training ends here."""
+        """Fold the adapter into the backbone in place, for inference. Outputs stay; training ends here."""
         if not self.merged:
             self.adapter.merge(self.backbone)
             self.merged = True
@@ -139,6 +141,7 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
         WeightsUnavailable: The backbone's weights cannot be had.
         ModelError: The backbone's weights are damaged.
     """
+    _check_sizes(config)
     roles = _roles(config)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm and peft warn of their own internals
@@ -179,6 +182,20 @@ def _roles(config: ModelConfig) -> tuple[str, ...]:
         raise OptionError(f"{len(roles)} channel roles for {config.num_channels} channels.")
     stem.resolve_stem(config.stem, roles)
     return roles
+
+
+def _check_sizes(config: ModelConfig) -> None:
+    """Limits that no sensible model meets, so that a hostile card cannot ask for all the memory."""
+    for name, value, top in (
+        ("number of channels", config.num_channels, 1024),
+        ("number of classes", config.num_classes, 255),
+        ("number of ASPP rates", len(config.aspp_rates), 16),
+        ("rank", config.rank, 1024),
+    ):
+        if not 1 <= value <= top:
+            raise OptionError(f"The {name} is {value}, expected 1 to {top}.")
+    if any(not 1 <= rate <= 1024 for rate in config.aspp_rates):
+        raise OptionError(f"ASPP rates are {config.aspp_rates}, expected 1 to 1024 each.")
 
 
 def _public(name: str) -> str:

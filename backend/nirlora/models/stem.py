@@ -3,16 +3,14 @@
 The kernel of the patch embedding is a tensor (O, 3, p, p). No mode puts the red kernel on the near-infrared
 band without being asked to.
 
-=============  ==================================================================================================
-replicate      every channel gets the sum of the RGB kernels, divided by C. One channel: exactly as if the band
-               were fed three times. Several: as if their mean were fed three times.
-rgb            three channels that are red, green and blue: each gets its own kernel, whatever their order.
-by_role        red, green and blue channels keep their kernels, every other channel gets the mean of the three;
-               all scaled by 3 / C, so that the tokens keep their size. (For one NIR channel the same as replicate,
-               for exactly RGB the same as rgb.)
-positional     three channels meet the three kernels in the given order: the NIR composite of the LoRA-NIR paper.
-auto           one channel: replicate; exactly red, green, blue: rgb; else by_role.
-=============  ==================================================================================================
+replicate   every channel gets the sum of the RGB kernels, divided by C. One channel: exactly as if the band
+            were fed three times. Several: as if their mean were fed three times.
+rgb         three channels that are red, green and blue: each gets its own kernel, whatever their order.
+by_role     red, green and blue channels keep their kernels, every other channel gets the mean of the three;
+            all scaled by 3 / C, so that the tokens keep their size. (For one NIR channel the same as
+            replicate, for exactly RGB the same as rgb.)
+positional  three channels meet the three kernels in the given order: the NIR composite of the LoRA-NIR paper.
+auto        one channel: replicate; exactly red, green, blue: rgb; else by_role.
 """
 
 from __future__ import annotations
@@ -86,7 +84,7 @@ def adapt_conv(conv: nn.Conv2d, mode: str, roles: Sequence[str]) -> nn.Conv2d:
         conv.out_channels,
         kernel_size=(conv.kernel_size[0], conv.kernel_size[1]),
         stride=(conv.stride[0], conv.stride[1]),
-        padding=conv.padding,
+        padding=0,
         bias=conv.bias is not None,
         device=conv.weight.device,
         dtype=conv.weight.dtype,

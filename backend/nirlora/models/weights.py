@@ -1,7 +1,8 @@
 """Where backbone weights come from: a file, a folder, or the hub.
 
-The hub's commits cannot be looked up at the time of writing this table, so specs ask for the branch ``main`` and the
-commit that the hub resolves on first use is written into the model card; from then on exactly that commit is used.
+The backbone table was written without access to the hub, so its specs name the branch ``main`` and no commit.
+The commit that the hub resolves on first use is written into the model card, and from then on exactly that
+one is asked for; the hash of the tensors in the card holds in any case.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from nirlora.errors import ModelError, OptionError, WeightsUnavailable
+from nirlora.errors import ModelError, WeightsUnavailable
 from nirlora.models.backbones import BACKBONES, Backbone, backbone_spec
 from nirlora.models.backbones.base import BackboneSpec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,7 +57,7 @@ class Backbone(nn.Module):
     Subclasses implement :meth:`features` and, where files differ from ``net``'s own names, :meth:`translate`.
     """
 
-    net: nn.Module
+    net: Any  # timm networks are not typed
 
     def __init__(self, spec: BackboneSpec, net: nn.Module, *, patch: int = 0, stride: int = 0) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
 """Galileo-nano: a remote-sensing ViT whose RGB token group is exactly a plain ViT without class token.
 
-With one date and one channel group, a token is the patch embedding plus a constant (channel group, month and date
-embedding) plus a sine-cosine position. Patch sizes 1..8 come from the 8 x 8 kernel by the pseudo-inverse resize
-of FlexiViT; positions are computed for whatever grid the image has.
+With one date and one channel group, a token is the patch embedding plus a constant (channel group, month and
+date embedding) plus a sine-cosine position. Patch sizes 1..8 come from the 8 x 8 kernel by the pseudo-inverse
+resize of FlexiViT; positions are computed for whatever grid the image has.
 
-Options after the name: ``p1`` .. ``p8`` (patch size, default 4), ``nir`` (the encoder's own NIR group in place
-of RGB, for reference: that one has seen near-infrared).
+Options after the name: ``p1`` .. ``p8`` (patch size, default 4), ``nir`` (the encoder's own NIR group in
+place of RGB, for reference: that one has seen near-infrared).
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def resize_kernel(weight: torch.Tensor, size: int) -> torch.Tensor:
     basis = torch.eye(base * base).view(-1, 1, base, base)
     resized = functional.interpolate(basis, (size, size), mode="bicubic", antialias=True)
     inverse = torch.linalg.pinv(resized.flatten(1))  # (size², base²)
-    return (weight.flatten(2) @ inverse.T).view(*weight.shape[:2], size, size)
+    kernel: torch.Tensor = (weight.flatten(2) @ inverse.T).view(*weight.shape[:2], size, size)
+    return kernel
 
 
 class GalileoViT(VisionTransformer):  # type: ignore[misc]
@@ -150,7 +151,7 @@ SPECS: tuple[BackboneSpec, ...] = (
         std=(1.0, 1.0, 1.0),
         hub="",
         revision="",
-        source="Tseng et al. 2025, Galileo, arXiv:2502.09356; github nasaharvest/galileo 0f0b5b95, data/models/nano",
+        source="Tseng et al. 2025, Galileo, arXiv:2502.09356; nasaharvest/galileo 0f0b5b95, data/models/nano",
         licence="mit",
         family="galileo",
         build=build_galileo,

@@ -2,8 +2,8 @@
 
 The last stage of a Swin has one vector per 32 x 32 pixels, too coarse to draw a map from. Stages 2, 3 and 4
 (strides 8, 16, 32) are therefore brought to stride 8 bilinearly and concatenated, each first normalised over
-its channels (without weights: the stages' own scales differ by an order of magnitude). Nothing is learnt in this
-step, so that every head finds the same kind of feature map as behind a ViT.
+its channels (without weights: the stages' own scales differ by an order of magnitude). Nothing is learnt in
+this step, so that every head finds the same kind of feature map as behind a ViT.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plain Vision Transformers through timm: ImageNet-21k, MAE, DINO, DINOv2, DINOv3 and its satellite weights."""
+"""Plain Vision Transformers through timm, pretrained in many ways, and a small one for demos."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
 """The default head: tokens say what is there, a light convolutional branch over the image says where it ends.
 
-A ViT token covers a whole patch, so edges inside a patch can only come from the pixels. The branch looks at the
-image at full, 1/2, 1/4 and 1/8 resolution with few channels; the tokens join at the resolution nearest to theirs
-and are brought up level by level. The idea is that of convolutional streams beside a plain ViT (Yao et al. 2023,
-ViTMatte, arXiv:2305.15272); the widths are chosen to stay far below the cost of even a ViT-Ti.
+A ViT token covers a whole patch, so edges inside a patch can only come from the pixels. The branch looks at
+the image at full, 1/2, 1/4 and 1/8 resolution with few channels; the tokens join at the resolution nearest to
+theirs and are brought up level by level. The idea is that of convolutional streams beside a plain ViT (Yao et
+al. 2023, ViTMatte, arXiv:2305.15272); the widths are chosen to stay far below the cost of even a ViT-Ti.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -40,7 +42,7 @@ class DetailHead(nn.Module):
         levels = 4 if options.stride >= 8 else 3
         widths = _WIDTHS[:levels]
         self.stem = _block(options.num_channels, widths[0])
-        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(widths))
         self.project = nn.Sequential(
             nn.Conv2d(options.dim, _TOKENS, kernel_size=1), nn.GroupNorm(_TOKENS // 8, _TOKENS), nn.GELU()
         )
