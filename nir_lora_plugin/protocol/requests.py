@@ -72,6 +72,8 @@ class SegmentRequest:
     min_area_m2: float = 0.0
     aoi: str = ""  # polygons outside of which nothing is predicted
     bands: str = ""  # which band is which role in this raster, when the file does not say: "nir=4,red=3"
+    reflectance_scale: Optional[float] = None
+    reflectance_offset: Optional[float] = None
     tile_px: int = 0  # raster pixels; 0: chosen from the model
     overlap_px: int = 0  # 0: a quarter of the tile
     batch: int = 0  # 0: chosen from the device
@@ -89,6 +91,8 @@ class EvaluateRequest:
     model: str
     class_field: str = "class"
     bands: str = ""
+    reflectance_scale: Optional[float] = None
+    reflectance_offset: Optional[float] = None
     device: str = "auto"
     backbone: str = ""
     allow_mismatch: bool = False
