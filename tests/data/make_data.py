@@ -10,6 +10,7 @@ Import it in a test as ``from data.make_data import make_raster``.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,8 @@ def pattern(bands: int = 1, rows: int = 64, cols: int = 64, dtype: str = "uint16
 
 def grid_transform(pixel: float = 1.0, rotation: float = 0.0, origin: tuple[float, float] = ORIGIN) -> Affine:
     """North-up transform with square pixels, turned by ``rotation`` degrees."""
-    return Affine.translation(*origin) * Affine.rotation(rotation) * Affine.scale(pixel, -pixel)
+    cos, sin = pixel * math.cos(math.radians(rotation)), pixel * math.sin(math.radians(rotation))
+    return Affine(cos, sin, origin[0], sin, -cos, origin[1])
 
 
 def make_raster(
@@ -108,8 +110,8 @@ def make_raster(
 def pixel_box(transform: Affine, col: float, row: float, width: float, height: float) -> shapely.Polygon:
     """The polygon around ``width`` x ``height`` pixels from ``(col, row)``, in CRS coordinates."""
     corners = [(col, row), (col + width, row), (col + width, row + height), (col, row + height)]
-    return shapely.Polygon([transform @ corner if hasattr(transform, "__matmul__") else transform * corner
-                            for corner in corners])  # fmt: skip
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return shapely.Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
 
 
 def make_polygons(
