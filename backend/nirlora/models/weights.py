@@ -158,10 +158,11 @@ def _check_download(path: Path, spec: BackboneSpec) -> None:
     blob = path.resolve()
     if not re.fullmatch("[0-9a-f]{64}", blob.name):
         return  # caches without links do not keep the hash
+    digest = hashlib.sha256()
     with blob.open("rb") as file:
-        got = (
-            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else blob.name
-        )
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    got = digest.hexdigest()
     if got != blob.name:
         blob.unlink()
         path.unlink(missing_ok=True)

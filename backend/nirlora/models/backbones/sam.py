@@ -12,7 +12,7 @@ from nirlora.models.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Backbone,
 
 
 class SamBackbone(Backbone):
-    """The neck's 256 channels, or the 768 of the last block when the final norm (inside the neck) is off."""
+    """The 256 channels of the neck, whose norms are part of it: ``final_norm`` makes no difference here."""
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) to (N, 256, H / 16, W / 16)."""

@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from nirlora.models.heads.base import HeadOptions, HeadSpec
 
-_WIDTHS = (16, 24, 48, 64)  # at strides 1, 2, 4, 8
-_TOKENS = 96
+_WIDTHS = (8, 32, 48, 64)  # at strides 1, 2, 4, 8
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -35,19 +34,17 @@ def _resize(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 class DetailHead(nn.Module):
-    """Detail branch (stem, down) fused with upsampled tokens (project, up)."""
+    """Detail branch (stem, down) to which the upsampled tokens are added level by level."""
 
     def __init__(self, options: HeadOptions) -> None:
         super().__init__()
-        levels = 4 if options.stride >= 8 else 3
-        widths = _WIDTHS[:levels]
+        widths = _WIDTHS[: 4 if options.stride >= 8 else 3]
         self.stem = _block(options.num_channels, widths[0])
         self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(widths))
-        self.project = nn.Sequential(
-            nn.Conv2d(options.dim, _TOKENS, kernel_size=1), nn.GroupNorm(_TOKENS // 8, _TOKENS), nn.GELU()
-        )
-        incoming = (_TOKENS, *reversed(widths[1:]))
-        self.up = nn.ModuleList(_block(a + b, b) for a, b in zip(incoming, reversed(widths), strict=True))
+        rising = (options.dim, *reversed(widths))
+        # narrowed before the upsampling: full resolution is where the time goes
+        self.narrow = nn.ModuleList(nn.Conv2d(a, b, kernel_size=1) for a, b in pairwise(rising))
+        self.mix = nn.ModuleList(_block(b, b) for b in rising[1:])
         self.classifier = nn.Conv2d(widths[0], options.num_classes, kernel_size=1)
 
     def forward(self, features: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -55,9 +52,9 @@ class DetailHead(nn.Module):
         details = [self.stem(image)]
         for down in self.down:
             details.append(down(details[-1]))
-        x = self.project(features)
-        for up, detail in zip(self.up, reversed(details), strict=True):
-            x = up(torch.cat([_resize(x, detail), detail], dim=1))
+        x = features
+        for narrow, mix, detail in zip(self.narrow, self.mix, reversed(details), strict=True):
+            x = mix(_resize(narrow(x), detail) + detail)
         logits: torch.Tensor = self.classifier(x)
         return logits
 
