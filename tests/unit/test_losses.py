@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nirlora.training.losses import class_logits, segmentation_loss
+from nirlora.models.logits import class_logits
+from nirlora.training.losses import segmentation_loss
 
 
 def test_unlabelled_pixels_change_neither_loss_nor_gradient():

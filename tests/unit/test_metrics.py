@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
-from nirlora.training.metrics import Scores, soft_jaccard, summarise
+from nirlora.metrics import Scores, soft_jaccard, summarise
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 
 from nirlora.errors import JobCancelled
+from nirlora.metrics import Scores, summarise
+from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
 from nirlora.protocol import Progress
 from nirlora.training.checkpoint import TrainState, pack_optimizer, save_checkpoint, unpack_optimizer
 from nirlora.training.chips import Chips, ChipSampler, prefetch
-from nirlora.training.losses import class_logits, segmentation_loss
-from nirlora.training.metrics import Scores, summarise
+from nirlora.training.losses import segmentation_loss
 from nirlora.training.schedule import lora_nir_step, run_fraction, warmup_cosine
 
 ProgressCallback = Callable[[Progress], None]
@@ -43,6 +43,7 @@ class LoopConfig:
     checkpoint: Path | None = None
     checkpoint_every_s: float = 30.0
     fingerprint: str = ""
+    keep_last: bool = False  # the last weights are the result, not the best ones
 
     @property
     def total_steps(self) -> int:
@@ -110,7 +111,7 @@ def fit(
         state.history.append(
             {"epoch": epoch, "step": state.step, "loss": loss, "lr": rate, "miou": miou, "seconds": elapsed()}
         )
-        if miou is None or state.best_miou is None or miou >= state.best_miou:
+        if config.keep_last or miou is None or state.best_miou is None or miou >= state.best_miou:
             state.best_miou, state.best_epoch = miou, epoch
             state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
             state.confusion = scores["confusion"]
@@ -172,7 +173,8 @@ def training_step(
     labels = torch.from_numpy(y).to(accelerator.device, non_blocking=True)
     with accelerator.autocast():
         logits = net(images)
-    loss = segmentation_loss(to_raster(class_logits(logits.float()), labels), labels, config.dice_weight)
+    logits = to_raster(class_logits(logits.float()), (y.shape[1], y.shape[2]))
+    loss = segmentation_loss(logits, labels, config.dice_weight)
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(loss)
     if config.clip_norm:
@@ -193,15 +195,9 @@ def validate(
         labels = torch.from_numpy(y).to(accelerator.device)
         with accelerator.autocast():
             logits = net(torch.from_numpy(x).to(accelerator.device))
-        scores.update(to_raster(class_logits(logits.float()), labels).argmax(1), labels)
+        logits = to_raster(class_logits(logits.float()), (y.shape[1], y.shape[2]))
+        scores.update(logits.argmax(1), labels)
     return summarise(scores.confusion(), tuple(str(k) for k in range(classes)))
-
-
-def to_raster(logits: Tensor, labels: Tensor) -> Tensor:
-    """Resize logits from model-input pixels to the raster pixels of ``labels`` (bilinear), if they differ."""
-    if logits.shape[-2:] == labels.shape[-2:]:
-        return logits
-    return F.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def make_optimizer(model: Segmenter, config: LoopConfig) -> torch.optim.Optimizer:

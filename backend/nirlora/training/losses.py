@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = 255
-
-
-def class_logits(logits: Tensor) -> Tensor:
-    """Return one logit per class: a single-logit (binary) output ``l`` becomes ``[0, l]``.
-
-    Softmax of ``[0, l]`` is the sigmoid of ``l``, and its cross-entropy is binary cross-entropy with
-    logits, so binary models need no second code path. Shapes ``(N, 1 or K, H, W) -> (N, K, H, W)``.
-    """
-    if logits.shape[1] > 1:
-        return logits
-    return torch.cat((torch.zeros_like(logits), logits), dim=1)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, dice_weight: float = 1.0) -> Tensor:

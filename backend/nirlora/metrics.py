@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from nirlora.training.losses import IGNORE
+IGNORE = 255
 
 
 class Scores:

@@ -1,0 +1,326 @@
+"""A training from request to model file and report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from nirlora.bands import ChannelReader, InputTransform
+from nirlora.device import device_label, resolve_device
+from nirlora.errors import DeviceError, OutputError
+from nirlora.metrics import summarise
+from nirlora.models.backbones import backbone_spec
+from nirlora.models.bundle import ModelCard, write_bundle
+from nirlora.models.config import ModelConfig
+from nirlora.models.segmenter import Segmenter, build_segmenter
+from nirlora.models.stem import normalisation
+from nirlora.models.weights import resolve_backbone
+from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
+from nirlora.training.checkpoint import TrainState, load_checkpoint
+from nirlora.training.chips import ChipSampler, ChipSpec
+from nirlora.training.config import Recipe, apply_preset, make_recipe, steps_per_epoch
+from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
+from nirlora.training.loop import LoopConfig, fit
+from nirlora.training.validation import validation_batches
+from nirlora.versions import versions
+
+DEFAULT_BACKBONE = "vit-base"
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a training writes: the model, its report, and the checkpoint it resumes from."""
+
+    model: Path
+    report: Path
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that is decided before the first step."""
+
+    request: TrainRequest
+    data: TrainingSet
+    transform: InputTransform
+    readers: tuple[ChannelReader, ...]
+    config: ModelConfig
+
+
+def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
+    """Open the data and decide what model it gets; reads no weights and writes nothing.
+
+    Raises:
+        NirLoraError: The data or an option cannot be used.
+    """
+    request = apply_preset(request)
+    name, source = resolve_backbone(request.backbone or DEFAULT_BACKBONE)
+    spec = backbone_spec(name)
+    data = open_training_set(request, stack)
+    transform = fit_input(data, request, (0.5,), (0.25,))
+    stem = request.stem
+    if request.preset == "lora-nir" and stem == "auto" and len(transform.channels) == 3:
+        stem = "positional"
+    mean, std = normalisation(stem, transform.roles, spec.mean, spec.std)
+    transform = transform.with_normalisation(mean, std)
+    config = ModelConfig(
+        backbone=name,
+        backbone_source=str(Path(source).resolve()) if source else "",
+        pretrained=request.pretrained and spec.pretrained,
+        stem=stem,
+        num_channels=len(transform.channels),
+        channel_roles=transform.roles,
+        adapter=request.adapter,
+        rank=request.rank,
+        alpha=request.alpha,
+        blocks=request.blocks,
+        head=request.head,
+        aspp_rates=request.aspp_rates,
+        num_classes=1 if request.positive_class else len(data.classes),
+        final_norm=request.preset != "lora-nir",
+        seed=request.seed,
+    )
+    return Setup(request, data, transform, open_readers(data, request, transform), config)
+
+
+def train(request: TrainRequest, progress: ProgressCallback | None = None) -> TrainResult:
+    """Train on the request's labels; write the model file and, unless declined, the report.
+
+    Args:
+        request: What to train on and how.
+        progress: Called at every step; may raise JobCancelled, which ends the training cleanly and
+            keeps the best model so far.
+
+    Returns:
+        Paths, scores on the held-out labels, counts and times.
+
+    Raises:
+        NirLoraError: The request cannot be carried out; nothing was written.
+        JobCancelled: Cancelled before the first step.
+    """
+    say = progress or (lambda _: None)
+    started = time.monotonic()
+    device = resolve_device(request.device)
+    paths = output_paths(request)
+    with ExitStack() as stack:
+        say(Progress("prepare", 0.0, "opening rasters and labels"))
+        setup = prepare(request, stack)
+        say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
+        model = build_segmenter(setup.config)
+        recipe = make_recipe(setup.request, model.patch, model.backbone.dim)
+        state, stopped = _fit(setup, model, recipe, device, paths, say)
+        warnings = setup.data.warnings
+        metrics = _metrics(setup, state)
+        seconds = time.monotonic() - started
+        card = _card(setup, model, recipe, metrics, state, seconds, device_label(device), stopped)
+        write_bundle(paths.model, card, model.trainable_state())
+        report = ""
+        if request.report:
+            from nirlora.training.summary import write_training_report
+
+            say(Progress("report", 1.0, "writing the report"))
+            write_training_report(paths.report, setup, model, recipe, card, state, device)
+            report = str(paths.report)
+    if stopped != "cancelled":
+        paths.checkpoint.unlink(missing_ok=True)
+    counts = model.num_parameters()
+    return TrainResult(
+        model=str(paths.model),
+        report=report,
+        classes=setup.data.classes,
+        metrics=metrics,
+        seconds=seconds,
+        device=device_label(device),
+        trainable_parameters=counts["trainable"],
+        total_parameters=counts["total"],
+        stopped=stopped,
+        warnings=warnings,
+        versions=versions(),
+    )
+
+
+def output_paths(request: TrainRequest) -> Paths:
+    """Where this request writes.
+
+    Raises:
+        OutputError: The folder is missing or read-only, or the model exists and must not be overwritten.
+    """
+    first = Path(request.layers[0].path) if request.layers else Path("model")
+    model = Path(request.out) if request.out else first.with_suffix(".nirlora")
+    if model.suffix != ".nirlora":
+        model = model.with_name(model.name + ".nirlora")
+    folder = model.parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder} to write {model.name} to.", hint="Create it first.")
+    if model.exists() and not request.overwrite:
+        raise OutputError(f"{model} exists.", hint="Choose another --out, or allow overwriting.")
+    probe = model.with_name(model.name + ".part")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to {folder}: {error.strerror}.",
+            hint="Choose a folder you may write to with --out.",
+        ) from error
+    return Paths(
+        model, model.with_name(f"{model.stem}_report.html"), model.with_name(model.name + ".checkpoint")
+    )
+
+
+def chip_spec(setup: Setup, recipe: Recipe) -> ChipSpec:
+    """Size and treatment of this run's chips."""
+    channels = setup.transform.channels
+    return ChipSpec(
+        chip_px=recipe.chip_px,
+        input_px=recipe.input_px,
+        batch=setup.request.batch,
+        seed=setup.request.seed,
+        augment=recipe.augment,
+        mean=tuple(c.mean for c in channels),
+        std=tuple(c.std for c in channels),
+    )
+
+
+def make_accelerator(device: torch.device) -> Accelerator:
+    """accelerate on ``device``: bf16 where CUDA has it, else float32."""
+    # accelerate keeps one state per process; a second job may want another device.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        precision = "bf16" if torch.cuda.is_bf16_supported() else "no"
+        return Accelerator(mixed_precision=precision)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+
+
+def _fit(
+    setup: Setup,
+    model: Segmenter,
+    recipe: Recipe,
+    device: torch.device,
+    paths: Paths,
+    say: ProgressCallback,
+) -> tuple[TrainState, str]:
+    request, data = setup.request, setup.data
+    spec = chip_spec(setup, recipe)
+    classes = len(data.classes)
+    train_layers = data.layers([r.reopen() for r in setup.readers], held_out=False)
+    say(Progress("prepare", 0.0, "reading held-out chips"))
+    validation = validation_batches(data.layers(setup.readers, held_out=True), spec)
+    fingerprint = _fingerprint(setup, recipe)
+    state = TrainState()
+    if request.resume and paths.checkpoint.exists():
+        state = load_checkpoint(paths.checkpoint, fingerprint)
+    config = LoopConfig(
+        epochs=request.epochs,
+        steps_per_epoch=steps_per_epoch(request, data.labelled_px(), recipe.chip_px),
+        head_rate=recipe.head_rate,
+        backbone_rate=recipe.backbone_rate,
+        weight_decay=recipe.weight_decay,
+        schedule=recipe.schedule,
+        dice_weight=recipe.dice_weight,
+        max_seconds=request.max_seconds,
+        patience=request.patience,
+        seed=request.seed,
+        checkpoint=paths.checkpoint,
+        fingerprint=fingerprint,
+        keep_last=request.preset == "lora-nir",
+    )
+    sampler = ChipSampler(train_layers, spec, classes)
+    try:
+        stopped = fit(model, sampler, validation, config, make_accelerator(device), state, say)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device_label(device)} ran out of memory with batches of {request.batch} chips of "
+            f"{recipe.input_px} px.",
+            hint=f"Use --batch {max(1, request.batch // 2)}, a smaller backbone, or --device cpu.",
+        ) from error
+    finally:
+        for layer in train_layers:
+            layer.reader.source.close()
+    return state, stopped
+
+
+def _fingerprint(setup: Setup, recipe: Recipe) -> str:
+    """Hash of everything that a resumed run must share with the run it goes on with."""
+    request = replace(
+        setup.request, resume=False, device="", report=True, overwrite=True, max_seconds=0.0, patience=0
+    )
+    content = {
+        "request": to_dict(request),
+        "model": to_dict(replace(setup.config, backbone_revision="")),
+        "transform": setup.transform.to_dict(),
+        "chip_px": recipe.chip_px,
+        "pixels": [[i.pixels for i in labels.items] for labels in setup.data.labels],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _metrics(setup: Setup, state: TrainState) -> dict[str, Any]:
+    if not state.confusion or state.best_miou is None:
+        return {}
+    import numpy as np
+
+    return summarise(np.asarray(state.confusion, np.int64), tuple(c.name for c in setup.data.classes))
+
+
+def _card(
+    setup: Setup,
+    model: Segmenter,
+    recipe: Recipe,
+    metrics: dict[str, Any],
+    state: TrainState,
+    seconds: float,
+    device: str,
+    stopped: str,
+) -> ModelCard:
+    training = {
+        "layers": [
+            {
+                "path": source.path,
+                "labels": labels,
+                "bounds": list(_bounds(source)),
+                "crs": source.crs.to_string() if source.crs else "",
+            }
+            for source, labels in zip(setup.data.sources, setup.data.label_paths, strict=True)
+        ],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "request": to_dict(setup.request),
+        "parameters": model.num_parameters(),
+        "steps": state.step,
+        "best_epoch": state.best_epoch,
+        "seconds": round(seconds, 1),
+        "device": device,
+        "stopped": stopped,
+        "warnings": list(setup.data.warnings),
+    }
+    return ModelCard(
+        classes=setup.data.classes,
+        model=model.config,
+        transform=setup.transform.to_dict(),
+        zoom=recipe.zoom,
+        chip_px=recipe.chip_px,
+        positive_class=setup.request.positive_class,
+        backbone_sha256=model.backbone_sha256,
+        metrics=metrics,
+        training=training,
+        versions=versions(),
+    )
+
+
+def _bounds(source: Any) -> tuple[float, float, float, float]:
+    corners = [source.transform * (c, r) for c in (0, source.width) for r in (0, source.height)]
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
