@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def versions() -> dict[str, str]:
         import torch
 
         found["CUDA"] = torch.version.cuda or "none (CPU build of torch)"
-        cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
-        found["cuDNN"] = str(cudnn or "none")
+        cudnn: Any = torch.backends.cudnn
+        found["cuDNN"] = str(cudnn.version() if cudnn.is_available() else "none")
     if _imports("rasterio") == "":
         import rasterio
 
@@ -92,7 +93,7 @@ def _device_checks() -> Iterator[Check]:
     if torch.backends.mps.is_available():
         names.append("mps")
     for name in names:
-        yield _try(f"torch {name}", lambda name=name: _compute(name))
+        yield _try(f"torch {name}", partial(_compute, name))
 
 
 def _compute(device: str) -> str:
@@ -140,7 +141,7 @@ def _onnxruntime_checks() -> Iterator[Check]:
     for provider in onnxruntime.get_available_providers():
         if provider == "CPUExecutionProvider" or (provider.startswith("CUDA") and _has_cuda()):
             short = provider.removesuffix("ExecutionProvider").lower()
-            yield _try(f"onnxruntime {short}", lambda p=provider: _run_onnx(p))
+            yield _try(f"onnxruntime {short}", partial(_run_onnx, provider))
 
 
 def _run_onnx(provider: str) -> str:

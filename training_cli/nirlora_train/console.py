@@ -94,7 +94,8 @@ def describe(progress: Progress, started: float | None = None) -> str:
     if "loss" in metrics:
         facts.append(f"loss {metrics['loss']:.3f}")
     if "miou" in metrics:
-        facts.append(f"val mIoU {metrics['miou']:.3f}")
+        best = f" (best {metrics['best_miou']:.3f})" if "best_miou" in metrics else ""
+        facts.append(f"val mIoU {metrics['miou']:.3f}{best}")
     if "px_per_s" in metrics:
         facts.append(speed(metrics["px_per_s"]))
     left = progress.eta_s

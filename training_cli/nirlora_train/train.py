@@ -165,7 +165,7 @@ def train(
         Option(
             help="Share of the polygons held out for validation, in spatial groups.",
             min=0,
-            max=0.9,
+            max=0.5,
             rich_help_panel=TRAINING,
         ),
     ] = _D.val_fraction,

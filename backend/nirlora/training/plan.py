@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nirlora.device import device_label, resolve_device
+from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
@@ -43,9 +43,8 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         steps = setup.request.epochs * steps_per_epoch(
             setup.request, setup.data.labelled_px(), recipe.chip_px
         )
-        seconds = steps * _step_seconds(
-            setup, recipe, counts["total"] - counts["head"], backbone.patch, device
-        )
+        weights = counts["total"] - counts["head"]
+        seconds = steps * _step_seconds(setup, recipe, weights, backbone.patch, device)
         if setup.request.max_seconds:
             seconds = min(seconds, setup.request.max_seconds)
         return {
@@ -69,7 +68,7 @@ def plan(request: TrainRequest) -> dict[str, Any]:
             "total_parameters": counts["total"],
             "estimated_seconds": round(seconds, 1),
             "estimated_memory_mb": round(_memory_mb(setup, recipe, counts, backbone)),
-            "device": device_label(device),
+            "device": describe_device(device),
             "out": str(paths.model),
             "warnings": list(setup.data.warnings),
         }

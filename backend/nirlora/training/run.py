@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from nirlora.bands import ChannelReader, InputTransform
-from nirlora.device import device_label, resolve_device
 from nirlora.errors import DeviceError, OutputError
+from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.metrics import summarise
 from nirlora.models.backbones import backbone_spec
 from nirlora.models.bundle import ModelCard, write_bundle
@@ -124,7 +124,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         warnings = setup.data.warnings
         metrics = _metrics(setup, state)
         seconds = time.monotonic() - started
-        card = _card(setup, model, recipe, metrics, state, seconds, device_label(device), stopped)
+        card = _card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
         write_bundle(paths.model, card, model.trainable_state())
         report = ""
         if request.report:
@@ -142,7 +142,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         classes=setup.data.classes,
         metrics=metrics,
         seconds=seconds,
-        device=device_label(device),
+        device=describe_device(device),
         trainable_parameters=counts["trainable"],
         total_parameters=counts["total"],
         stopped=stopped,
@@ -173,7 +173,7 @@ def output_paths(request: TrainRequest) -> Paths:
     except OSError as error:
         raise OutputError(
             f"Cannot write to {folder}: {error.strerror}.",
-            hint="Choose a folder you may write to with --out.",
+            hint="Choose a writable folder with --out.",
         ) from error
     return Paths(
         model, model.with_name(f"{model.stem}_report.html"), model.with_name(model.name + ".checkpoint")
@@ -243,7 +243,7 @@ def _fit(
         stopped = fit(model, sampler, validation, config, make_accelerator(device), state, say)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
-            f"{device_label(device)} ran out of memory with batches of {request.batch} chips of "
+            f"{describe_device(device)} ran out of memory with batches of {request.batch} chips of "
             f"{recipe.input_px} px.",
             hint=f"Use --batch {max(1, request.batch // 2)}, a smaller backbone, or --device cpu.",
         ) from error
