@@ -112,7 +112,8 @@ class InputTransform:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return to_dict(self)
+        plain: dict[str, Any] = to_dict(self)
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> InputTransform:
@@ -122,7 +123,7 @@ class InputTransform:
             ModelError: A field is missing, unknown, of the wrong type or without meaning.
         """
         try:
-            transform = from_dict(cls, data)
+            transform: InputTransform = from_dict(cls, data)
         except ProtocolError as error:
             raise _damaged(str(error)) from error
         problem = _problem(transform)
