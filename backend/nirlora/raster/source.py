@@ -258,8 +258,10 @@ def _resolution_m(source: RasterSource) -> float | None:
     except CRSError:
         return None
     corners = [(0, 0), (1, 0), (0, 1)]
-    middle = [(source.width / 2 + c, source.height / 2 + r) for c, r in corners]
-    lon, lat = zip(*(source.transform * p for p in middle), strict=True)
+    t, middle_col, middle_row = source.transform, source.width / 2, source.height / 2
+    middle = [(middle_col + c, middle_row + r) for c, r in corners]
+    lon = [t.a * c + t.b * r + t.c for c, r in middle]
+    lat = [t.d * c + t.e * r + t.f for c, r in middle]
     here = lon[0] * degrees, lat[0] * degrees
     steps = [geod.inv(*here, lon[i] * degrees, lat[i] * degrees) for i in (1, 2)]
     area = steps[0][2] * steps[1][2] * abs(math.sin(math.radians(steps[0][0] - steps[1][0])))

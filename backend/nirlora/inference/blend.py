@@ -1,0 +1,94 @@
+"""Blending the logits of overlapping tiles, holding no more than the strips where tiles meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from nirlora.raster.grid import Ramp, TileGrid, Window, ramps
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What one tile finishes along an axis, in raster pixels.
+
+    ``[start, stop)`` is finished when the tile has come: ``[start, start + len(rise))`` is blended with
+    the neighbour before, and ``[stop, carry_stop)`` is kept for the neighbour after.
+    """
+
+    tile_start: int
+    start: int
+    stop: int
+    carry_stop: int
+    rise: torch.Tensor
+
+    def crop(self, start: int, stop: int) -> slice:
+        return slice(start - self.tile_start, stop - self.tile_start)
+
+
+def _spans(length: int, tile: int, starts: Sequence[int], device: torch.device) -> list[_Span]:
+    """Spans of all tiles of an axis; the finished parts follow one another without a gap."""
+    hand_overs = [Ramp(0, 0), *ramps(tile, starts), Ramp(length, length)]
+    return [
+        _Span(at, before.start, after.start, after.stop, torch.from_numpy(before.weights()).to(device))
+        for at, (before, after) in zip(starts, pairwise(hand_overs), strict=True)
+    ]
+
+
+class RowBlender:
+    """Overlap-add of tile logits with raised-cosine weights that sum to one.
+
+    Tiles come row by row, left to right. Each finishes one block of the raster: every block is the
+    finished part of exactly one tile and lies inside it. Held between tiles are the strips where the next
+    tile of the row and the next row will blend, ``K * overlap * width`` numbers in all. Blending is a linear
+    interpolation between two tiles along each axis, so equal logits stay exactly equal.
+
+    Args:
+        grid: The tiles.
+        device: Where the logits are.
+    """
+
+    def __init__(self, grid: TileGrid, device: torch.device | str = "cpu") -> None:
+        device = torch.device(device)
+        self._cols = _spans(grid.width, grid.tile_w, grid.starts_x, device)
+        self._rows = _spans(grid.height, grid.tile_h, grid.starts_y, device)
+        self._left: torch.Tensor | None = None
+        self._above: list[torch.Tensor | None] = [None] * len(self._cols)
+        self._next = 0
+
+    def add(self, logits: torch.Tensor | None) -> tuple[Window, torch.Tensor | None]:
+        """Take the next tile.
+
+        Args:
+            logits: ``(K, tile_h, tile_w)``, used as scratch space; None for a tile that was skipped, which
+                must be one without a usable pixel.
+
+        Returns:
+            The window that is finished now (inside this tile and the raster), and its logits
+            ``(K, rows, cols)``; None where the tile was skipped.
+        """
+        i, j = divmod(self._next, len(self._cols))
+        self._next += 1
+        row, col = self._rows[i], self._cols[j]
+        left, above = (self._left if j else None), self._above[j]
+        window = Window(col.start, row.start, col.stop - col.start, row.stop - row.start)
+        if logits is None:
+            # All that the carried strips could still give lies in this tile, where nothing is usable.
+            self._left = self._above[j] = None
+            return window, None
+        used = logits[:, row.crop(row.start, row.carry_stop), :]
+        _blend(left, used[:, :, col.crop(col.start, col.start + len(col.rise))], col.rise)
+        self._left = used[:, :, col.crop(col.stop, col.carry_stop)].clone()
+        block = used[:, :, col.crop(col.start, col.stop)]
+        _blend(above, block[:, : len(row.rise)], row.rise[:, None])
+        self._above[j] = block[:, row.stop - row.start :].clone()
+        return window, block[:, : row.stop - row.start]
+
+
+def _blend(before: torch.Tensor | None, after: torch.Tensor, rise: torch.Tensor) -> None:
+    """Fade from ``before`` to ``after``, in place in ``after``."""
+    if before is not None and before.numel():
+        after.copy_(torch.lerp(before, after, rise))

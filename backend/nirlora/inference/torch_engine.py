@@ -1,0 +1,96 @@
+"""The engine that runs a segmenter with torch."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nirlora.errors import DeviceError
+from nirlora.inference.devices import describe_device, resolve_device
+from nirlora.models.segmenter import Segmenter
+
+# One tile at a time keeps a CPU's caches warm; a GPU wants many.
+_BATCH = {"cpu": 1, "mps": 4, "cuda": 16}
+
+
+class TorchEngine:
+    """A segmenter, merged and in eval mode, on a device; bf16 on CUDA.
+
+    When the device runs out of memory the batch is halved, for good, and ``warnings`` says so.
+
+    Args:
+        model: A segmenter, which is changed in place (adapter merged, moved), or any module that maps
+            ``(N, C, H, W)`` to logits ``(N, K, H, W)``; K = 1 means the logit of class 1 against 0.
+        num_classes: K; a single logit counts as 2 classes.
+        device: See :func:`~nirlora.inference.devices.resolve_device`.
+        batch: Tiles per call; 0: chosen from the device.
+
+    Raises:
+        DeviceError: The device asked for does not work.
+    """
+
+    def __init__(self, model: nn.Module, num_classes: int, device: str = "auto", batch: int = 0) -> None:
+        self.device = resolve_device(device)
+        self.device_name = describe_device(self.device)
+        self.num_classes = max(num_classes, 2)
+        self.batch = batch or _BATCH[self.device.type]
+        self.warnings: list[str] = []
+        if isinstance(model, Segmenter):
+            model.merge()
+        self._model = model.eval().requires_grad_(False).to(self.device)
+
+    @torch.inference_mode()
+    def predict(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:
+        """See :class:`~nirlora.inference.engine.Engine`."""
+        parts: list[torch.Tensor] = []
+        done = 0
+        while done < len(x):
+            chunk = x[done : done + self.batch]
+            logits = self._try(chunk, out_px)
+            if logits is None:
+                self._halve(len(chunk))
+                continue
+            parts.append(logits)
+            done += len(chunk)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _try(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor | None:
+        """Logits, or None if memory was not enough."""
+        try:
+            return self._forward(x, out_px)
+        except torch.OutOfMemoryError:
+            return None
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):  # the CPU's allocator has no class of its own
+                return None
+            raise
+
+    def _forward(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:
+        cuda = self.device.type == "cuda"
+        x = x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
+        with torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext():
+            logits: torch.Tensor = self._model(x)
+        logits = logits.float()
+        if logits.shape[-2:] != out_px:
+            logits = functional.interpolate(logits, size=out_px, mode="bilinear", align_corners=False)
+        if logits.shape[1] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
+
+    def _halve(self, failed: int) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if failed == 1:
+            raise DeviceError(
+                f"One tile does not fit into the memory of {self.device_name}.",
+                hint="Choose a smaller --tile, or --device cpu.",
+            )
+        self.batch = failed // 2
+        self.warnings.append(
+            f"{self.device_name} ran out of memory with {failed} tiles at once; went on with {self.batch}."
+        )

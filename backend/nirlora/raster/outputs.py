@@ -1,0 +1,90 @@
+"""Where results may be written, checked before any work is done, and the temporary names they grow under."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from nirlora.errors import OutputError
+
+# All that this package or GDAL creates beside a result before it is whole.
+_TEMPORARY = (
+    ".part",
+    ".part.aux.xml",
+    ".part.cog",
+    ".part.cog.aux.xml",
+    ".part.cog.ovr.tmp",
+    ".part.cog.msk.ovr.tmp",
+)
+# What an older result of the same name may have left, and would now be wrong.
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
+
+
+def check_output(path: Path, *, overwrite: bool = True, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse a path that cannot or must not be written.
+
+    Args:
+        path: The file to be.
+        overwrite: Whether an existing file may be replaced.
+        inputs: Files that are read by the job; the output must be none of them.
+
+    Raises:
+        OutputError: The folder is missing or not writable, the path is a folder or an input, or it
+            exists and must stay.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder}.", hint="Create it, or choose another output path.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {folder} is not writable.", hint="Choose another output path.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, expected a file name.", hint="Add a name such as map.tif.")
+    for source in map(Path, inputs):
+        if path.resolve() == source.resolve() or (
+            path.exists() and source.exists() and path.samefile(source)
+        ):
+            raise OutputError(f"{path} is the input itself.", hint="Choose another output path.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already.", hint="Choose another name, or allow overwriting.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OutputError(f"{path} is write-protected.", hint="Choose another output path.")
+
+
+def with_suffix(path: Path, suffix: str) -> Path:
+    """``path`` with ``suffix`` after its whole name."""
+    return path.with_name(path.name + suffix)
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove everything unfinished of the result ``path``."""
+    for suffix in _TEMPORARY:
+        with_suffix(path, suffix).unlink(missing_ok=True)
+
+
+def publish(path: Path, whole: Path) -> None:
+    """Give the finished file ``whole`` its name ``path`` in one step, and drop what described its precursor.
+
+    Raises:
+        OutputError: The system refuses, as Windows does while another program has the file open.
+    """
+    try:
+        for suffix in _SIDECARS:
+            with_suffix(path, suffix).unlink(missing_ok=True)
+        os.replace(whole, path)  # noqa: PTH105 - one system call, atomic
+    except OSError as error:
+        raise OutputError(
+            f"{path} could not be replaced: {error}.",
+            hint="Close programs that have the old file open, or choose another output path.",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file in one step."""
+    part = with_suffix(path, ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)  # noqa: PTH105
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{path} could not be written: {error}.") from error
