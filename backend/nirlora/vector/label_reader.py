@@ -111,7 +111,7 @@ def _warp(own: RasterSource, source: RasterSource) -> Any:
                 width=source.width,
                 height=source.height,
                 resampling=Resampling.nearest,
-                tolerance=0.0,
+                tolerance=0.01,
                 **marked,
             )
     except (RasterioError, CRSError) as error:
