@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -52,10 +53,12 @@ class Examination:
 
 def examine() -> Examination:
     """Look at versions and try each device. Takes seconds, since it imports what a job imports."""
-    checks = [*_device_checks(), *_onnxruntime_checks(), _raster_check(), _disk_check(), _cache_check()]
-    usable = all(any(c.ok for c in checks if c.name.startswith(kind)) for kind in ("torch", "raster"))
-    problems = (*_problems(), *_failed(checks))
-    return Examination(versions(), tuple(checks), problems, usable and _imports("torchvision") == "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a library's opinion is no finding
+        checks = [*_device_checks(), *_onnxruntime_checks(), _raster_check(), _disk_check(), _cache_check()]
+        usable = all(any(c.ok for c in checks if c.name.startswith(kind)) for kind in ("torch", "raster"))
+        problems = (*_problems(), *_failed(checks))
+        return Examination(versions(), tuple(checks), problems, usable and _imports("torchvision") == "")
 
 
 def versions() -> dict[str, str]:

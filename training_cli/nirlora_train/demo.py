@@ -38,11 +38,11 @@ def _run(out: Path, seconds: float, seed: int, device: str, progress: ProgressCa
 
     out.mkdir(parents=True, exist_ok=True)
     note("field: generating a 5-band field with crop rows, weeds, trees, soil and shadow")
-    field = generate_field(out, seed=seed)
+    field = generate_field(out / "field.tif", seed=seed)
     note("training: a small Vision Transformer from RANDOM weights (pretrained ones are not shipped yet)")
     trained = nirlora.train(
         TrainRequest(
-            layers=(LayerRef(str(field.raster), str(field.labels)),),
+            layers=(LayerRef(str(field.raster), str(field.training)),),
             out=str(out / "demo.nirlora"),
             backbone="vit-demo",
             pretrained=False,

@@ -1,0 +1,156 @@
+"""What a raster or a model file is, as plain JSON-ready facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nirlora.errors import BandsError, InputError, LabelsError
+from nirlora.protocol import LayerRef
+
+_SAMPLE_PX = 768  # longest side of the thinned-out read that value ranges come from
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Facts about a raster, or about a model when the name ends in ``.nirlora``.
+
+    Raises:
+        RasterError: It is neither.
+        ModelError: The model file is damaged, hostile or of another version.
+    """
+    if Path(path).suffix == ".nirlora":
+        return describe_model(path)
+    if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson"):
+        raise InputError(
+            f"{path} holds polygons; a raster or a .nirlora file was expected.",
+            hint="Give the raster: nirlora info says which polygons lie beside it.",
+        )
+    return describe_raster(path)
+
+
+def describe_raster(path: str) -> dict[str, Any]:
+    """Size, place, bands with roles, value ranges and training files of a raster.
+
+    ``bands`` holds one record per band; ``low`` and ``high`` are the 2nd and 98th percentile of the valid
+    pixels of a thinned-out read, in pixel values. ``size_ha`` counts nodata too.
+    """
+    from nirlora.bands import detect_roles
+    from nirlora.raster.source import open_raster
+
+    with open_raster(path) as source:
+        roles = detect_roles(source)
+        resolution = source.resolution_m
+        facts: dict[str, Any] = {
+            "kind": "raster",
+            "path": str(path),
+            "width_px": source.width,
+            "height_px": source.height,
+            "crs": source.crs.to_string() if source.crs else "none",
+            "resolution_m": resolution,
+            "size_ha": None if resolution is None else source.width * source.height * resolution**2 / 1e4,
+            "rotated": source.rotated,
+            "dtype": source.dtype,
+            "nodata": _shared(source.nodata),
+            "sensor": roles.sensor or "not recognised",
+            "roles_from": roles.how or "nothing: give them with --bands",
+        }
+        bands, valid = _bands(source, roles.roles)
+        facts["valid_share"] = valid
+        facts["training_input"] = _training_input(roles, source.count)
+        facts["training_labels"] = _labels(path)
+        facts["bands"] = bands
+    return facts
+
+
+def describe_model(path: str) -> dict[str, Any]:
+    """Classes, input, network, scores and origin of a model file."""
+    from nirlora.models.bundle import read_bundle
+
+    card, state = read_bundle(path)
+    config, training = card.model, card.training
+    transform = card.transform
+    scores = card.metrics.get("classes", {})
+    return {
+        "kind": "model",
+        "path": str(path),
+        "size_mb": Path(path).stat().st_size / 1e6,
+        "backbone": config.backbone + ("" if config.pretrained else " (random weights)"),
+        "backbone_source": config.backbone_source or "hub",
+        "backbone_sha256": card.backbone_sha256,
+        "adapter": f"{config.adapter}, rank {config.rank}, {config.blocks} blocks"
+        if config.adapter == "lora"
+        else config.adapter,
+        "head": config.head,
+        "stem": config.stem,
+        "parameters": sum(tensor.numel() for tensor in state.values()),
+        "chip_px": card.chip_px,
+        "zoom": card.zoom,
+        "resolution_m": transform.get("resolution_m"),
+        "values": transform.get("kind", ""),
+        "miou": card.metrics.get("miou"),
+        "mean_f1": card.metrics.get("mean_f1"),
+        "trained": training.get("date", ""),
+        "trained_on": [layer.get("path", "") for layer in training.get("layers", [])],
+        "format": card.format,
+        "versions": dict(card.versions),
+        "classes": [
+            {"value": info.value, "name": info.name, "color": info.color}
+            | {key: scores.get(info.name, {}).get(key) for key in ("iou", "f1")}
+            for info in card.classes
+        ],
+        "channels": [dict(channel) for channel in transform.get("channels", [])],
+    }
+
+
+def _bands(source: Any, roles: tuple[str, ...]) -> tuple[list[dict[str, Any]], float]:
+    """One record per band, and the share of pixels that are valid in all of them."""
+    import numpy as np
+
+    step = max(1.0, max(source.width, source.height) / _SAMPLE_PX)
+    out_px = max(1, round(source.height / step)), max(1, round(source.width / step))
+    data, valid = source.read(source.window, source.data_bands, out_px=out_px)
+    seen = dict(zip(source.data_bands, data, strict=True))
+    records = []
+    for band in range(1, source.count + 1):
+        values = seen[band][valid] if band in seen else np.empty(0)
+        low, median, high = np.percentile(values, (2, 50, 98)).tolist() if values.size else (None,) * 3
+        role = roles[band - 1] if band <= len(roles) else ""
+        records.append(
+            {
+                "band": band,
+                "role": role or ("unknown" if band in seen else "mask"),
+                "name": source.descriptions[band - 1],
+                "low": low,
+                "median": median,
+                "high": high,
+            }
+        )
+    return records, float(valid.mean())
+
+
+def _training_input(roles: Any, num_bands: int) -> str:
+    """What training would take from this raster when ``--bands`` is left out."""
+    from nirlora.bands import parse_bands
+
+    try:
+        channels = parse_bands("", roles, nbands=num_bands)
+    except BandsError as error:
+        return f"not clear. {error.hint}"
+    return ", ".join(f"{c.name} (band {', '.join(map(str, c.bands))})" for c in channels)
+
+
+def _labels(path: str) -> str:
+    from nirlora.training.find_labels import find_labels
+
+    try:
+        return find_labels(LayerRef(path))
+    except LabelsError:
+        return "none beside it"
+
+
+def _shared(values: tuple[float | None, ...]) -> float | str | None:
+    """The bands' common nodata value; a list as text where they differ."""
+    if len({repr(v) for v in values}) > 1:
+        return ", ".join("none" if v is None else f"{v:g}" for v in values)
+    value = values[0]
+    return "NaN" if value is not None and value != value else value

@@ -1,0 +1,185 @@
+"""The rules of ARCHITECTURE.md that a machine can check: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from support import ROOT
+
+HOMES = {
+    "nirlora": ROOT / "backend" / "nirlora",
+    "nirlora.protocol": ROOT / "nir_lora_plugin" / "protocol",
+    "nirlora_train": ROOT / "training_cli" / "nirlora_train",
+}
+_BASE = {"protocol", "errors", "versions"}
+_DATA = _BASE | {"raster", "bands", "vector"}
+_NETS = _BASE | {"device", "metrics", "backbones", "adapters", "models"}
+# What each layer may import of nirlora; a layer is a package or a module right below nirlora, and the
+# backbones, on which both adapters and models stand.
+LAYERS: dict[str, set[str]] = {
+    "protocol": set(),
+    "errors": set(),
+    "versions": set(),
+    "device": {"errors"},
+    "metrics": {"errors"},
+    "raster": _BASE,
+    "bands": _BASE | {"raster"},
+    "vector": _BASE | {"raster"},
+    "backbones": _BASE,
+    "adapters": _BASE | {"backbones"},
+    "models": _BASE | {"backbones", "adapters"},
+    "inference": _DATA | _NETS,
+    "training": _DATA | _NETS | {"inference"},  # its report shows a map
+    "doctor": _BASE,
+    "demo_scene": _BASE,
+    "demo_field": _BASE | {"raster", "demo_scene"},
+    "info": _DATA | _NETS | {"training"},
+    "api": _DATA | _NETS | {"training", "inference"},
+}
+HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
+HEAVY_LAYERS = {"device", "metrics", "backbones", "adapters", "models", "training", "inference", "doctor"}
+NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name -> file of every module of ours."""
+    found = {}
+    for package, home in HOMES.items():
+        for path in sorted(home.rglob("*.py")):
+            parts = path.relative_to(home).with_suffix("").parts
+            found[".".join((package, *(p for p in parts if p != "__init__")))] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[tuple[str, bool]]:
+    """Absolute names that module ``name`` imports, and whether at module level at run time."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    at_top = {id(node) for node in top_level(tree)}
+    for node in ast.walk(tree):
+        top = id(node) in at_top
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            origin = ".".join(part for part in (base, node.module) if part)
+            for alias in node.names:
+                inner = f"{origin}.{alias.name}"
+                yield (inner if inner in MODULES else origin), top
+
+
+def top_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run on import: not in functions, not under ``if TYPE_CHECKING``."""
+    todo = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+            continue
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers"):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                todo += getattr(node, block, [])
+
+
+def layer(name: str) -> str:
+    parts = name.split(".")
+    if name.startswith("nirlora.models.backbones"):
+        return "backbones"
+    return parts[1] if parts[0] == "nirlora" and len(parts) > 1 else ""
+
+
+OURS = sorted(name for name in MODULES if name.split(".")[0] == "nirlora")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_arrows_only_go_down(name):
+    if name == "nirlora":
+        return
+    assert layer(name) in LAYERS, f"{layer(name)} is no known layer: add it to ARCHITECTURE.md and here"
+    wrong = {
+        target
+        for target, _ in imports(name)
+        if layer(target) and layer(target) != layer(name) and layer(target) not in LAYERS[layer(name)]
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_banned_packages(name):
+    assert not {target for target, _ in imports(name) if target.split(".")[0] in NEVER}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_light_layers_stay_light(name):
+    roots = {target.split(".")[0] for target, _ in imports(name)} & HEAVY
+    assert not roots or layer(name) in HEAVY_LAYERS
+    if layer(name) == "doctor":
+        assert not {target for target, top in imports(name) if top and target.split(".")[0] in HEAVY}
+
+
+def test_the_layer_table_has_no_cycle():
+    list(TopologicalSorter(LAYERS).static_order())
+
+
+def test_no_import_cycles():
+    graph = {name: {t for t, top in imports(name) if top and t in MODULES and t != name} for name in MODULES}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError with the cycle
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("nirlora.protocol")])
+def test_protocol_is_plain_python_39(name):
+    ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 9))
+    roots = {t.split(".")[0] for t, _ in imports(name)} - {"nirlora"}
+    assert roots <= sys.stdlib_module_names
+    assert not roots & {"os", "pathlib", "io", "socket", "subprocess", "tomllib", "shutil"}
+
+
+def test_protocol_annotations_evaluate_on_python_39():
+    """``X | Y`` and ``list[...]`` in annotations parse on 3.9 but fail when the codec resolves them."""
+    for name in (n for n in MODULES if n.startswith("nirlora.protocol")):
+        tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            note = getattr(node, "annotation", None) or getattr(node, "returns", None)
+            if note is not None:
+                assert not any(isinstance(n, ast.BinOp) for n in ast.walk(note)), f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("nirlora_train")])
+def test_the_command_line_is_thin(name):
+    inside = {t for t, _ in imports(name) if layer(t)}
+    assert {layer(t) for t in inside} <= {"protocol", "errors", "info", "doctor", "demo_field"}
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement", ["import nirlora", "import nirlora.doctor", "import nirlora_train.main"]
+)
+def test_cheap_imports(statement):
+    assert not loaded_after(statement) & (HEAVY | {"rasterio", "numpy", "scipy", "jinja2"})
+
+
+def test_rasters_and_labels_without_torch():
+    names = ", ".join(n for n in OURS if layer(n) in ("raster", "bands", "vector"))
+    assert "torch" not in loaded_after(f"import {names}")
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_files_stay_readable(name):
+    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
+    assert lines <= 400, f"{lines} lines: split it"
