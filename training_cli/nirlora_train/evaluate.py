@@ -21,6 +21,8 @@ from .options import (
     Model,
     ModelBackbone,
     Nodata,
+    ReflectanceOffset,
+    ReflectanceScale,
     RoleMap,
     build,
 )
@@ -42,6 +44,8 @@ def evaluate(
         str, Option(help="Field with the class, names or whole numbers.", rich_help_panel=DATA)
     ] = _D.class_field,
     bands: RoleMap = _D.bands,
+    reflectance_scale: ReflectanceScale = None,
+    reflectance_offset: ReflectanceOffset = None,
     nodata: Nodata = None,
     crs: Crs = "",
     backbone: ModelBackbone = _D.backbone,

@@ -39,6 +39,13 @@ Crs = Annotated[
         metavar="EPSG:N", help="CRS, when the file's own is wrong or missing.", rich_help_panel=DATA
     ),
 ]
+ReflectanceScale = Annotated[
+    float | None,
+    typer.Option(help="Reflectance = pixel * scale + offset; overrides the file.", rich_help_panel=DATA),
+]
+ReflectanceOffset = Annotated[
+    float | None, typer.Option(help="See --reflectance-scale.", rich_help_panel=DATA)
+]
 Model = Annotated[
     str, typer.Option(metavar="FILE.nirlora", help="Model file from training.", rich_help_panel=MODEL)
 ]

@@ -27,6 +27,7 @@ from .console import reporter
 T = TypeVar("T")
 ProgressCallback = Callable[[Progress], None]
 
+_CANCELLED = 130
 # Click itself, or the copy of it that newer versions of Typer carry.
 _CLICK_ERROR: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -43,11 +44,14 @@ def run_app(app: typer.Typer, argv: list[str], name: str) -> int:
     """Run ``app`` on ``argv`` and return the exit code; every error becomes one line and a hint."""
     as_json, debug = "--json" in argv, "--debug" in argv
     try:
-        app(argv, prog_name=name, standalone_mode=False)
+        code = app(argv, prog_name=name, standalone_mode=False)
+        if code == _CANCELLED:  # newer versions of Typer turn KeyboardInterrupt into this
+            raise KeyboardInterrupt
+        return int(code or 0)
     except Failure as failure:
         return failure.exit_code
     except (JobCancelled, KeyboardInterrupt, typer.Abort):
-        return _fail(130, "cancelled", "Stopped; nothing was written.", "", as_json=as_json)
+        return _fail(_CANCELLED, "cancelled", "Stopped; nothing was written.", "", as_json=as_json)
     except NirLoraError as error:
         code = 2 if isinstance(error, (InputError, MismatchError, ModelError)) else 1
         _traceback(debug)
@@ -61,7 +65,6 @@ def run_app(app: typer.Typer, argv: list[str], name: str) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
         _traceback(debug)
         return _fail(1, "internal", f"{type(error).__name__}: {error}", _log_hint(), as_json=as_json)
-    return 0
 
 
 def execute(job: Callable[[ProgressCallback], T], *, debug: bool = False) -> T:

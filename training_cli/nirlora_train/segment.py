@@ -23,6 +23,8 @@ from .options import (
     Model,
     ModelBackbone,
     Nodata,
+    ReflectanceOffset,
+    ReflectanceScale,
     RoleMap,
     build,
 )
@@ -37,6 +39,8 @@ def segment(
     layer: Layer,
     model: Model,
     bands: RoleMap = _D.bands,
+    reflectance_scale: ReflectanceScale = None,
+    reflectance_offset: ReflectanceOffset = None,
     aoi: Annotated[
         str,
         Option(metavar="FILE", help="Polygons; outside of them nothing is predicted.", rich_help_panel=DATA),

@@ -21,6 +21,8 @@ from .options import (
     Device,
     Json,
     Nodata,
+    ReflectanceOffset,
+    ReflectanceScale,
     build,
     layer_refs,
     split_ints,
@@ -65,13 +67,8 @@ def train(
             rich_help_panel=DATA,
         ),
     ] = _D.bands,
-    reflectance_scale: Annotated[
-        float | None,
-        Option(help="Reflectance = pixel * scale + offset; overrides the file.", rich_help_panel=DATA),
-    ] = None,
-    reflectance_offset: Annotated[
-        float | None, Option(help="See --reflectance-scale.", rich_help_panel=DATA)
-    ] = None,
+    reflectance_scale: ReflectanceScale = None,
+    reflectance_offset: ReflectanceOffset = None,
     point_buffer_m: Annotated[
         float, Option(help="Radius around labelled points, m. 0: 1.5 pixels.", min=0, rich_help_panel=DATA)
     ] = _D.point_buffer_m,
