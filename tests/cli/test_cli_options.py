@@ -124,7 +124,8 @@ def test_segment_options(asked):
     line = (
         "segment --layer a.tif --model m.nirlora --out o.tif --confidence --probabilities --polygons p.gpkg "
         "--min-area-m2 4 --aoi f.gpkg --bands nir=4 --tile-px 512 --overlap-px 64 --batch 2 --device cpu "
-        "--backbone w --allow-mismatch --no-overwrite --reflectance-scale 2 --reflectance-offset 1 --nodata 0 --crs EPSG:4326"
+        "--backbone w --allow-mismatch --no-overwrite --reflectance-scale 2 --reflectance-offset 1 "
+        "--nodata 0 --crs EPSG:4326"
     )
     assert asked(*line.split()) == SegmentRequest(
         layer=LayerRef("a.tif", "", 0.0, "EPSG:4326"),

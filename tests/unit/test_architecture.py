@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import nirlora
 from support import ROOT
 
 HOMES = {
@@ -183,3 +186,23 @@ def test_rasters_and_labels_without_torch():
 def test_files_stay_readable(name):
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
     assert lines <= 400, f"{lines} lines: split it"
+
+
+def test_versions_agree():
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read(ROOT / "metadata.txt", encoding="utf-8")
+    general = metadata["general"]
+    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
+    assert declared
+    assert general["version"] == declared[1] == nirlora.__version__
+    assert (general["qgisMinimumVersion"], general["qgisMaximumVersion"]) == ("3.22", "4.99")
+    required = "name description about author email repository tracker license icon"
+    assert set(required.split()) <= {key for key in general if key == key.lower()}
+    assert (ROOT / general["icon"]).is_file()
+    assert f"## [{declared[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_package_is_in_the_wheel():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = set(re.findall(r'^  "(nirlora[\w.]*)",$', text, re.M))
+    assert declared == {name for name, path in MODULES.items() if path.name == "__init__.py"}

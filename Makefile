@@ -1,0 +1,65 @@
+# make demo    from nothing to a map: installs into .venv, generates a field, trains, segments, scores
+# make test    installs what tests need, then lint, types and the tests (without the minutes-long ones)
+# Other targets: test-all lint bench clean
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python >= 3.10 on the PATH; override with `make PYTHON=/path/to/python`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
+DEMO_OUT ?= demo
+DEMO_SECONDS ?= 200
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/nirlora demo --out $(DEMO_OUT) --seconds $(DEMO_SECONDS)
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest
+
+# mypy finds the wire types where they are installed (nirlora.protocol) through a folder of links.
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	@rm -rf $(VENV)/typing && mkdir -p $(VENV)/typing/nirlora
+	@ln -s $(CURDIR)/backend/nirlora/* $(CURDIR)/nir_lora_plugin/protocol $(VENV)/typing/nirlora/
+	@ln -s $(CURDIR)/training_cli/nirlora_train $(VENV)/typing/
+	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p nirlora -p nirlora_train
+
+bench: $(VENV)/.installed-dev
+	@for script in $$(grep -l __main__ tests/benchmarks/*.py); do \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(DEMO_OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 or newer on the PATH."; \
+	  echo "hint: install one, or run make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment."; \
+	  echo "hint: on Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+
+# Stamps: nothing is installed again until pyproject.toml changes.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV); the first time this downloads torch, which is large"
+	$(BIN)/python -m pip install --quiet -e .
+	$(check_torchvision)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV); the first time this downloads torch, which is large"
+	$(BIN)/python -m pip install --quiet -e '.[test,dev]'
+	$(check_torchvision)
+	@touch $@ $(VENV)/.installed
+
+define check_torchvision
+@$(BIN)/python -c 'import torchvision' || { \
+  echo "error: torchvision does not work with this torch (see above): they come from different builds."; \
+  echo "hint: $(BIN)/python -m pip install --upgrade --force-reinstall torch torchvision"; exit 1; }
+endef
