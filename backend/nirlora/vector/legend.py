@@ -31,24 +31,23 @@ class Legend:
 def read_legend(path: str, raster: RasterSource) -> Legend:
     """Legend of a class raster.
 
-    Names come from the first of: the tag ``CLASS_NAMES`` (JSON: a list, or value -> name), GDAL categories
-    (``.aux.xml``), a QGIS style (``.qml``). Colours from the style, else the colour table.
+    Names come from the first of: GDAL categories (``.aux.xml``), a QGIS style (``.qml``), the tag
+    ``CLASSES`` of our own maps. Colours from the style or tag, else the colour table.
     """
-    style = raster_style(path)
-    names = _tagged(raster) or _categories(path) or {v: n for v, (n, _) in style.items() if n}
+    style = raster_style(path) or _tagged(raster)
+    names = _categories(path) or {v: n for v, (n, _) in style.items() if n}
     unlabelled = frozenset(v for v, n in names.items() if _NOT_A_CLASS.match(n))
     colors = _color_table(path, raster) | {v: c for v, (_, c) in style.items() if c}
     return Legend({v: n for v, n in names.items() if v not in unlabelled}, colors, unlabelled)
 
 
-def _tagged(raster: RasterSource) -> dict[int, str]:
-    text = raster.tags.get("CLASS_NAMES") or raster.band_tags[0].get("CLASS_NAMES", "")
+def _tagged(raster: RasterSource) -> dict[int, tuple[str, str]]:
+    """Value -> (name, colour) from the tag ``CLASSES`` that our own maps carry."""
     try:
-        found: Any = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    pairs = found.items() if isinstance(found, dict) else enumerate(found if isinstance(found, list) else [])
-    return {int(v): str(n) for v, n in pairs if n and re.match(r"^-?\d+$", str(v))}
+        found: Any = json.loads(raster.tags.get("CLASSES", "[]"))
+        return {int(c["value"]): (str(c["name"]), parse_color(c.get("color"))) for c in found}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}  # somebody else's tag of that name
 
 
 def _categories(path: str) -> dict[int, str]:
