@@ -62,6 +62,7 @@ class ChipSampler:
     def __init__(self, layers: Sequence[ChipLayer], spec: ChipSpec, num_classes: int) -> None:
         self.layers = list(layers)
         self.spec = spec
+        self.num_classes = num_classes
         self._table = class_table(layers, num_classes)
         self._present = np.flatnonzero(self._table.sum(0))
         self._mean = np.asarray(spec.mean, np.float32)

@@ -87,6 +87,7 @@ def open_training_set(request: TrainRequest, stack: ExitStack) -> TrainingSet:
         val_fraction=request.val_fraction,
         seed=request.seed,
         class_names=names,
+        shapes=[(source.height, source.width) for source in sources],
     )
     warnings = [w for source in opened for w in source.warnings] + list(split.warnings)
     return TrainingSet(sources, labels, paths, classes, split, tuple(dict.fromkeys(warnings)))

@@ -103,7 +103,7 @@ def fit(
 
     def end_epoch(epoch: int) -> bool:
         """Validate, keep the best, checkpoint; True when patience is over."""
-        scores = validate(net, model.num_classes, validation, accelerator)
+        scores = validate(net, sampler.num_classes, validation, accelerator)
         miou = scores["miou"]
         loss = float(torch.stack(losses).mean()) if losses else None
         losses.clear()
@@ -120,7 +120,7 @@ def fit(
 
     try:
         if state.step == 0 and validation:  # sanity: a broken validation must show before hours of training
-            scores = validate(net, model.num_classes, validation, accelerator)
+            scores = validate(net, sampler.num_classes, validation, accelerator)
             state.history.append(
                 {"epoch": 0, "step": 0, "loss": None, "lr": 0.0, "miou": scores["miou"], "seconds": elapsed()}
             )
@@ -188,8 +188,7 @@ def validate(
     net: torch.nn.Module, num_classes: int, batches: list[Chips], accelerator: Accelerator
 ) -> dict[str, object]:
     """Score ``net`` on held-out batches; see ``metrics.summarise`` for the keys."""
-    classes = max(num_classes, 2)
-    scores = Scores(classes, accelerator.device)
+    scores = Scores(num_classes, accelerator.device)
     net.eval()
     for x, y in batches:
         labels = torch.from_numpy(y).to(accelerator.device)
@@ -197,7 +196,7 @@ def validate(
             logits = net(torch.from_numpy(x).to(accelerator.device))
         logits = to_raster(class_logits(logits.float()), (y.shape[1], y.shape[2]))
         scores.update(logits.argmax(1), labels)
-    return summarise(scores.confusion(), tuple(str(k) for k in range(classes)))
+    return summarise(scores.confusion(), tuple(str(k) for k in range(num_classes)))
 
 
 def make_optimizer(model: Segmenter, config: LoopConfig) -> torch.optim.Optimizer:

@@ -75,20 +75,16 @@ def plan(request: TrainRequest) -> dict[str, Any]:
 
 
 def _classes(setup: Setup) -> list[dict[str, Any]]:
-    rows = []
-    for info in setup.data.classes:
-        row: dict[str, Any] = dict(to_dict(info))
-        for use, groups in (("train", setup.data.split.train), ("val", setup.data.split.val)):
-            items = [
-                item
-                for labels, keep in zip(setup.data.labels, groups, strict=True)
-                for item in labels.items
-                if item.group in keep and item.class_value == info.value
-            ]
-            row[f"{use}_polygons"] = len(items)
-            row[f"{use}_pixels"] = sum(item.pixels for item in items)
-        rows.append(row)
-    return rows
+    return [
+        {
+            **to_dict(info),
+            "train_polygons": count.train_items,
+            "train_pixels": count.train_pixels,
+            "val_polygons": count.val_items,
+            "val_pixels": count.val_pixels,
+        }
+        for info, count in zip(setup.data.classes, setup.data.split.counts, strict=True)
+    ]
 
 
 def _step_seconds(setup: Setup, recipe: Recipe, weights: int, patch: int, device: torch.device) -> float:

@@ -64,7 +64,10 @@ def write_training_report(
     data = ReportData(
         title=path.name.removesuffix("_report.html"),
         classes=card.classes,
-        counts=_counts(setup),
+        counts=tuple(
+            ClassCount(c.name, c.train_items, c.val_items, c.train_pixels, c.val_pixels)
+            for c in setup.data.split.counts
+        ),
         metrics=card.metrics,
         history=state.history,
         quick_looks=quick_looks(setup, model, recipe, device),
@@ -81,20 +84,3 @@ def write_training_report(
         created=str(training["date"]),
     )
     write_report(path, data)
-
-
-def _counts(setup: Setup) -> tuple[ClassCount, ...]:
-    rows = []
-    for info in setup.data.classes:
-        found = {}
-        for use, groups in (("train", setup.data.split.train), ("val", setup.data.split.val)):
-            items = [
-                item
-                for labels, keep in zip(setup.data.labels, groups, strict=True)
-                for item in labels.items
-                if item.class_value == info.value and item.group in keep
-            ]
-            found[use] = len(items), sum(item.pixels for item in items)
-        (train_items, train_pixels), (val_items, val_pixels) = found["train"], found["val"]
-        rows.append(ClassCount(info.name, train_items, val_items, train_pixels, val_pixels))
-    return tuple(rows)

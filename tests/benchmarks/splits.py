@@ -1,0 +1,132 @@
+"""The fixed train/test splits of the two labelled data sets that the accuracy table is measured on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+UNLABELLED = 255
+
+
+@dataclass(frozen=True)
+class LabelledRaster:
+    """An image with the path of a label raster on the same grid."""
+
+    image: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class SplitSet:
+    """Training and test rasters of one seed."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: tuple[LabelledRaster, ...]
+    test: tuple[LabelledRaster, ...]
+
+
+def orchard(data: Path, work: Path, seed: int, share: float = 0.05) -> SplitSet:
+    """RedEdge frame: half of its 64 px blocks are tested, ``share`` of the other half is drawn as 32 px squares.
+
+    The squares stand for hand-drawn polygons. Every class gets at least three squares, so that a rare
+    class (weed) is not simply absent. No pixel is in both; which blocks and squares depends on the seed only.
+    """
+    folder = data / "micasense_rededge_orchard"
+    image = folder / "rededge_orchard.tif"
+    classes = ("other", "crop", "tree", "weed")
+    with rasterio.open(folder / "rededge_orchard_labels.tif") as file:
+        labels, profile = file.read(1), file.profile
+    rng = np.random.default_rng(1000 + seed)
+    is_train = _half_of_blocks(labels, 64, rng)
+    drawn = _squares(labels, is_train, len(classes), share, rng)
+    target = work / f"orchard_{seed}"
+    target.mkdir(parents=True, exist_ok=True)
+    train = _write(target / "train.tif", np.where(drawn, labels, UNLABELLED), profile, classes)
+    test = _write(target / "test.tif", np.where(is_train, UNLABELLED, labels), profile, classes)
+    return SplitSet("orchard", classes, (LabelledRaster(image, train),), (LabelledRaster(image, test),))
+
+
+def urban_trees(data: Path, work: Path, seed: int, tiles: int = 12) -> SplitSet:
+    """NAIP tiles: upstream's 18 test tiles; ``tiles`` of its 48 training tiles, drawn by the seed."""
+    folder = data / "naip_urban_trees"
+    classes = ("not vegetation", "tree", "low vegetation")
+    with (folder / "tiles.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    by_split = {
+        name: sorted(row["tile"].removesuffix(".tif") for row in rows if row["split"] == name)
+        for name in ("train", "test")
+    }
+    rng = np.random.default_rng(2000 + seed)
+    chosen = sorted(rng.choice(by_split["train"], size=tiles, replace=False).tolist())
+    target = work / "urban_trees"
+    target.mkdir(parents=True, exist_ok=True)
+
+    def pair(tile: str) -> LabelledRaster:
+        with rasterio.open(folder / "weak_masks" / f"{tile}.tif") as file:
+            mask, profile = file.read(1), file.profile
+        labels = _write(target / f"{tile}.tif", mask, profile, classes)
+        return LabelledRaster(folder / "images" / f"{tile}.tif", labels)
+
+    return SplitSet(
+        "urban_trees", classes, tuple(pair(t) for t in chosen), tuple(pair(t) for t in by_split["test"])
+    )
+
+
+def _half_of_blocks(labels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    rows, cols = -(-labels.shape[0] // side), -(-labels.shape[1] // side)
+    half = np.zeros(rows * cols, bool)
+    half[rng.permutation(rows * cols)[: rows * cols // 2]] = True
+    grid = half.reshape(rows, cols).repeat(side, 0).repeat(side, 1)
+    return grid[: labels.shape[0], : labels.shape[1]]
+
+
+def _squares(
+    labels: NDArray[np.uint8],
+    allowed: NDArray[np.bool_],
+    num_classes: int,
+    share: float,
+    rng: np.random.Generator,
+    side: int = 32,
+) -> NDArray[np.bool_]:
+    starts = [
+        (r, c)
+        for r in range(0, labels.shape[0] - side + 1, side)
+        for c in range(0, labels.shape[1] - side + 1, side)
+        if allowed[r, c] and (labels[r : r + side, c : c + side] != UNLABELLED).mean() > 0.3
+    ]
+    order = [starts[i] for i in rng.permutation(len(starts))]
+    count = max(1, round(len(order) * share))
+    chosen, rest = order[:count], order[count:]
+    for value in range(num_classes):
+        holds = [s for s in rest if (labels[s[0] : s[0] + side, s[1] : s[1] + side] == value).sum() > 50]
+        have = sum((labels[r : r + side, c : c + side] == value).sum() > 50 for r, c in chosen)
+        chosen += holds[: max(0, 3 - have)]
+    drawn = np.zeros(labels.shape, bool)
+    for r, c in chosen:
+        drawn[r : r + side, c : c + side] = True
+    return drawn
+
+
+def _write(path: Path, labels: NDArray[np.uint8], profile: dict[str, object], classes: tuple[str, ...]) -> Path:
+    options = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 1,
+        "nodata": UNLABELLED,
+        "compress": "deflate",
+        "width": labels.shape[1],
+        "height": labels.shape[0],
+        "crs": profile["crs"],
+        "transform": profile["transform"],
+    }
+    with rasterio.open(path, "w", **options) as file:
+        file.write(labels.astype(np.uint8), 1)
+        file.update_tags(CLASS_NAMES=json.dumps(list(classes)))
+    return path
