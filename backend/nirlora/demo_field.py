@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def generate_field(path: str | Path, seed: int = 0, size: int = 1536) -> DemoFie
     _write(
         field.raster, values, 0, BANDS, {"values": f"reflectance * {SCALE}", "source": "generated, not real"}
     )
-    _write(field.truth, truth[None], UNKNOWN, ("class",), {"classes": ",".join(CLASSES)})
+    legend = json.dumps([{"value": value, "name": name} for value, name in enumerate(CLASSES)])
+    _write(field.truth, truth[None], UNKNOWN, ("class",), {"CLASSES": legend})
     _write_polygons(field.training, rng, truth)
     return field
 

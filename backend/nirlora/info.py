@@ -39,15 +39,14 @@ def describe_raster(path: str) -> dict[str, Any]:
 
     with open_raster(path) as source:
         roles = detect_roles(source)
-        resolution = source.resolution_m
         facts: dict[str, Any] = {
             "kind": "raster",
             "path": str(path),
             "width_px": source.width,
             "height_px": source.height,
             "crs": source.crs.to_string() if source.crs else "none",
-            "resolution_m": resolution,
-            "size_ha": None if resolution is None else source.width * source.height * resolution**2 / 1e4,
+            "resolution_m": source.resolution_m,
+            "size_ha": _hectares(source),
             "rotated": source.rotated,
             "dtype": source.dtype,
             "nodata": _shared(source.nodata),
@@ -108,17 +107,18 @@ def _bands(source: Any, roles: tuple[str, ...]) -> tuple[list[dict[str, Any]], f
 
     step = max(1.0, max(source.width, source.height) / _SAMPLE_PX)
     out_px = max(1, round(source.height / step)), max(1, round(source.width / step))
-    data, valid = source.read(source.window, source.data_bands, out_px=out_px)
-    seen = dict(zip(source.data_bands, data, strict=True))
+    # By role and not by the file's word: many a file calls its fourth band alpha when it is NIR.
+    asked = [b for b, role in enumerate(roles, 1) if role != "alpha"] or list(source.data_bands)
+    data, valid = source.read(source.window, asked, out_px=out_px)
+    seen = dict(zip(asked, data, strict=True))
     records = []
     for band in range(1, source.count + 1):
         values = seen[band][valid] if band in seen else np.empty(0)
         low, median, high = np.percentile(values, (2, 50, 98)).tolist() if values.size else (None,) * 3
-        role = roles[band - 1] if band <= len(roles) else ""
         records.append(
             {
                 "band": band,
-                "role": role or ("unknown" if band in seen else "mask"),
+                "role": roles[band - 1] or "unknown",
                 "name": source.descriptions[band - 1],
                 "low": low,
                 "median": median,
@@ -126,6 +126,16 @@ def _bands(source: Any, roles: tuple[str, ...]) -> tuple[list[dict[str, Any]], f
             }
         )
     return records, float(valid.mean())
+
+
+def _hectares(source: Any) -> float | None:
+    """Ground area of the whole grid, None without a CRS."""
+    from nirlora.vector.area import AreaModel
+
+    model = AreaModel(source.transform, source.crs, source.width, source.height)
+    if model.unit != "m2":
+        return None
+    return float(model.pixel_area_m2(source.window).sum() * source.width / 1e4)
 
 
 def _training_input(roles: Any, num_bands: int) -> str:

@@ -101,7 +101,10 @@ def _scores(metrics: Mapping[str, Any], what: str) -> None:
         print("no scores: nothing could be held out\n")
         return
     columns = ["class", "iou", "f1", "precision", "recall", "pixels"]
-    rows = [{"class": name} | dict(scores) for name, scores in metrics.get("classes", {}).items()]
+    rows = [
+        {"class": name} | {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in scores.items()}
+        for name, scores in metrics.get("classes", {}).items()
+    ]
     print(f"scores against the {what}:")
     _table(columns, rows)
     means = {"mIoU": "miou", "mean F1": "mean_f1", "accuracy": "accuracy"}
@@ -144,12 +147,21 @@ def _text(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+        return _number(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value)) or "-"
     if isinstance(value, dict):
         return ", ".join(f"{k} {_text(v)}" for k, v in value.items()) or "-"
     return str(value) or "-"
+
+
+def _number(value: float) -> str:
+    if value.is_integer() and abs(value) < 1e15:
+        return _text(int(value))
+    size = abs(value)
+    if size >= 1000:
+        return _text(round(value))
+    return f"{value:.4g}"
 
 
 def _warnings(warnings: Sequence[str]) -> None:
