@@ -136,5 +136,8 @@ def _outline(inner: Bools, row: int, col: int, reach: float) -> shapely.Polygon 
     shift = _transform() @ Affine.translation(left, top)
     found = rasterio.features.shapes(mine.astype(np.uint8), mask=mine, transform=shift)
     polygon = max((shapely.geometry.shape(g) for g, _ in found), key=lambda p: p.area)
-    polygon = shapely.Polygon(polygon.exterior).simplify(1.2 * PIXEL_M)
+    filled = shapely.Polygon(polygon.exterior)
+    if filled.area > 1.05 * polygon.area:  # a person would draw around another spot
+        return None
+    polygon = filled.simplify(1.2 * PIXEL_M)
     return polygon if polygon.is_valid and polygon.geom_type == "Polygon" else None

@@ -1,8 +1,8 @@
 """The picture behind the demo field: what grows where, how it reflects, how the camera sees it.
 
 Crop and weed have the same colours in the visible bands by construction: brightness, hue and share of mixed
-pixels are matched by rank. Only red edge and near-infrared tell them apart, and there by level and leaf texture
-together, since vigour, shadow and mixed pixels make the levels overlap.
+pixels are matched by rank. Only red edge and near-infrared tell them apart, and there by level and leaf
+texture together, since vigour, shadow and mixed pixels make the levels overlap.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def find_role(role: str, roles: BandRoles, *, wanted: str) -> int:
     if band:
         return band
     count = len(roles.roles)
-    bands = f"{count} bands" if count > 1 else "one band"
+    bands = count_of_bands(count)
     long = {"nir": "near-infrared", "rededge": "red edge"}.get(role, role)
     need = "" if wanted == role else f" for {wanted}"
     if not any(roles.roles):
@@ -186,6 +186,11 @@ def find_role(role: str, roles: BandRoles, *, wanted: str) -> int:
     example = f"{role}={min(count, 4)}" + (",red=3" if base_role(role) == "nir" and count >= 4 else "")
     hint = f"Say it with --bands {min(count, 4)} or --bands {example} (numbers start at 1)."
     raise BandsError(f"{message} {roles.unsure}".strip(), hint=hint)
+
+
+def count_of_bands(count: int) -> str:
+    """In words: 5 bands, one band."""
+    return f"{count} bands" if count > 1 else "one band"
 
 
 def _shown(roles: BandRoles) -> str:

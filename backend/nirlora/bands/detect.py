@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from .names import code_in, guess_from_name, wavelength_in
+from .names import code_in, guess_from_name, spell_out, wavelength_in
 from .roles import ALPHA, NIR, REDEDGE, Guess, number_roles, role_of_wavelength
 from .sensors import CODED, LANDSAT8, LANDSAT57, SENSORS, SENTINEL2, Sensor
 
@@ -153,7 +153,7 @@ def _names(source: RasterSource) -> list[str]:
         parts = re.split(r"[_\-. ]+", PurePath(source.path).stem.lower())
         ends = [" ".join(parts[-2:]), parts[-1], *(p for p in parts if p == NIR)]
         names[0] = next((p for p in ends if not p.isdigit() and guess_from_name(p).base), "")
-    return names
+    return spell_out(names)
 
 
 def _from_tags(tags: Mapping[str, str]) -> Guess:

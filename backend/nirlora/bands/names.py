@@ -6,7 +6,6 @@ import re
 
 from .roles import (
     ALPHA,
-    BASES,
     BLUE,
     COASTAL,
     GREEN,
@@ -47,7 +46,7 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 _UNITS = re.compile(r"(\d+(?:\.\d+)?) ?(nm|nanomet\w*|um|µm|μm|micromet\w*|micron\w*)\b")
 _BARE_NM = re.compile(r"(?<![\w.])(\d{3,4})(?![\w.])")
-_LETTERS = {"r": RED, "g": GREEN, "b": BLUE, "n": NIR, "re": REDEDGE}
+_LETTERS = {"r": RED, "g": GREEN, "b": BLUE, "n": NIR, "nir": NIR, "re": REDEDGE, "a": ALPHA}
 # Common names of STAC items carry the wavelength as a suffix.
 _STAC_NM = {"08": 865.0, "09": 945.0, "071": 705.0, "075": 740.0, "078": 783.0}
 _CODE = re.compile(r"(?:^|[^a-z0-9])(?:sr_?)?b(?:and)?[ _]?(0?\d|1[0-3]|8a)(?![a-z0-9])")
@@ -58,10 +57,7 @@ def guess_from_name(name: str) -> Guess:
 
     A name with two different colours ("red-green ratio") says nothing. A word counts before a wavelength.
     """
-    raw = name.strip().lower()
-    if raw in _LETTERS:
-        return Guess(_LETTERS[raw])
-    text = re.sub(r"[_\-/()\[\],;:=|]+", " ", raw)
+    text = re.sub(r"[_\-/()\[\],;:=|]+", " ", name.strip().lower())
     text = re.sub(r"\s+", " ", text).strip()
     if not text or _NO_SPECTRAL_BAND.search(text):
         return Guess()
@@ -79,6 +75,14 @@ def guess_from_name(name: str) -> Guess:
     if not found:
         return Guess(role_of_wavelength(nm), 0, nm)
     return _with_suffix(*found[0], nm)
+
+
+def spell_out(names: list[str]) -> list[str]:
+    """Names "R", "G", "B", "N" in words, when all names are such letters; a lone "B" may mean anything."""
+    letters = [name.strip().lower() for name in names]
+    if len(letters) >= 3 and {"r", "g"} <= set(letters) <= set(_LETTERS):
+        return [_LETTERS[letter] for letter in letters]
+    return names
 
 
 def _with_suffix(role: str, suffix: str, nm: float) -> Guess:
@@ -105,6 +109,3 @@ def code_in(name: str) -> str:
     """Band code in a name, as the satellites' own tables write it: "SR_B5" -> "B5", "B08" -> "B08"."""
     match = _CODE.search(name.strip().lower())
     return f"B{match[1].upper()}" if match else ""
-
-
-__all__ = ["BASES", "code_in", "guess_from_name", "wavelength_in"]

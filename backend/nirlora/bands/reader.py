@@ -15,6 +15,7 @@ from .channels import (
     COMPUTED,
     Channel,
     band_number,
+    count_of_bands,
     find_role,
     given_roles,
     required_roles,
@@ -88,8 +89,8 @@ class ChannelReader:
             scale = np.array([self.calibration.scale[i] for i in index])[:, None, None]
             offset = np.array([self.calibration.offset[i] for i in index])[:, None, None]
             gain, bias = gain * scale, bias + gain * offset
-        self._gain, self._bias = gain.astype(np.float32), bias.astype(np.float32)
-        self._low, self._high = self.transform.limits()
+        columns = (gain, bias, *self.transform.limits())
+        self._gain, self._bias, self._low, self._high = (v.ravel().astype(np.float32) for v in columns)
 
     def read(
         self, window: Window, out_px: tuple[int, int] | None = None
@@ -105,12 +106,13 @@ class ChannelReader:
         """
         data, valid = self.source.read(window, self._bands, out_px=out_px)
         with np.errstate(all="ignore"):  # nodata may be NaN or huge; those pixels are cleared below
-            values = (
-                data if self._plain else physical_values(self.channels, data, self._bands, self.calibration)
-            )
-            out = np.multiply(values, self._gain, dtype=np.float32)
-            out += self._bias
-            np.clip(out, self._low, self._high, out=out)
+            values = data if self._plain else self._physical(data)
+            out = values.astype(np.float32, copy=False)
+            parts = zip(out, self._gain, self._bias, self._low, self._high, strict=True)
+            for channel, gain, bias, low, high in parts:  # one at a time stays in the processor's cache
+                channel *= gain
+                channel += bias
+                np.clip(channel, low, high, out=channel)
         if not valid.all():
             out[:, ~valid] = 0.0
         return out, valid
@@ -192,7 +194,8 @@ def _same_number(channel: ChannelTransform, roles: BandRoles, path: str, notes: 
     was = f"band {channel.band}" + (f' ("{channel.description}")' if channel.description else "")
     if channel.band > len(roles.roles):
         raise BandsError(
-            f"The model's channel {channel.name} was {was} in training; {name} has {len(roles.roles)} bands.",
+            f"The model's channel {channel.name} was {was} in training; {name} has "
+            f"{count_of_bands(len(roles.roles))}.",
             hint="Say which band to use with --bands, one number per channel.",
         )
     here = roles.roles[channel.band - 1]

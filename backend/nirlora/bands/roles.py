@@ -58,7 +58,7 @@ class Guess:
 
 def base_role(role: str) -> str:
     """``rededge3`` -> ``rededge``; roles of their own such as ``swir2`` stay."""
-    return role if role in BASES else role.rstrip("0123456789")
+    return role if role in BASES else role.rstrip("0123456789").rstrip("_")
 
 
 def is_role(name: str) -> bool:
@@ -92,8 +92,9 @@ def number_roles(guesses: Sequence[Guess]) -> tuple[str, ...]:
             taken[next(n for n in range(1, len(members) + 2) if n not in taken)] = i
         if 1 not in taken:  # a file with band 8A only: that one is its near-infrared
             taken[1] = taken.pop(min(taken))
+        gap = "_" if base[-1].isdigit() else ""  # a second swir1 is swir1_2
         for number, i in taken.items():
-            roles[i] = base if number == 1 else f"{base}{number}"
+            roles[i] = base if number == 1 else f"{base}{gap}{number}"
     return tuple(roles)
 
 

@@ -75,7 +75,7 @@ SENTINEL2 = Sensor(
         _codes("B2 B3 B4 B8"),
         _codes("B4 B3 B2 B8"),
     ),
-    r"(^|[^a-z0-9])s2[a-d]_(msi|ope|\d)|sentinel-?_?2|msil[12][ac]|_t\d\d[a-z]{3}_\d{8}t\d{6}",
+    r"(^|[^a-z0-9])s2[a-d]_(msi|ope|\d)|sentinel-?_?2|msil[12][ac]|(^|_)t\d\d[a-z]{3}_\d{8}t\d{6}",
 )
 LANDSAT8 = Sensor(
     "Landsat 8/9",
@@ -169,13 +169,13 @@ ALTUM = Sensor(
     "MicaSense Altum",
     _bands(*_MICASENSE_BANDS, ("lwir", THERMAL, 11000.0)),
     (_codes("blue green red nir rededge lwir"), _codes("blue green red rededge nir lwir")),
-    r"(^|[^a-z])altum",
+    r"(^|[^a-z])altum([^a-z]|$)",
 )
 SEQUOIA = Sensor(
     "Parrot Sequoia",
     _bands(("green", GREEN, 550), ("red", RED, 660), ("rededge", REDEDGE, 735), ("nir", NIR, 790)),
     (_codes("green red rededge nir"),),
-    r"(^|[^a-z])sequoia",
+    r"parrot.?sequoia|^sequoia$",  # the trees have that name too
 )
 WORLDVIEW3 = Sensor(
     "WorldView-2/3",
