@@ -59,19 +59,22 @@ class RasterSource:
     def __init__(self, ref: LayerRef) -> None:
         self.ref = ref
         self.path = ref.path
+        crs = _crs(ref)
         self._file = _open(ref.path)
         file = self._file
         self.width: int = file.width
         self.height: int = file.height
         self.count: int = file.count
         self.transform = file.transform
-        self.crs: CRS | None = _crs(ref) or file.crs or None
+        self.crs: CRS | None = crs or file.crs or None
         self.dtype: str = str(np.result_type(*file.dtypes))
         self.nodata: tuple[float | None, ...] = (
             tuple(file.nodatavals) if ref.nodata is None else (ref.nodata,) * file.count
         )
         self.descriptions: tuple[str, ...] = tuple(d or "" for d in file.descriptions)
-        self.band_tags: list[dict[str, str]] = [dict(file.tags(i)) for i in file.indexes]
+        self.band_tags: list[dict[str, str]] = [
+            {**file.tags(i, ns="IMAGERY"), **file.tags(i)} for i in file.indexes
+        ]
         self.tags: dict[str, str] = dict(file.tags())
         self.color_interp: tuple[str, ...] = tuple(c.name for c in file.colorinterp)
         self.scales: tuple[float, ...] = tuple(file.scales)
@@ -224,7 +227,7 @@ def _crs(ref: LayerRef) -> CRS | None:
         return None
     try:
         return CRS.from_user_input(ref.crs)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:
         raise RasterError(
             f"{ref.crs!r} is not a coordinate reference system: {error}.",
             hint="Give an EPSG code such as EPSG:32633, or WKT.",
