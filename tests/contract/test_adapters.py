@@ -231,7 +231,7 @@ class TestLora:
 
 def test_table():
     assert [spec.name for spec in ADAPTERS] == ["lora", "frozen", "full"]
-    with pytest.raises(OptionError, match="no adapter 'dora'.*lora, frozen, full"):
+    with pytest.raises(OptionError, match=r"no adapter .dora.\. Known are lora, frozen, full"):
         adapter_spec("dora")
     assert list(chosen_blocks("all", 3)) == [0, 1, 2]
     assert list(chosen_blocks("last:2", 3)) == [1, 2]

@@ -8,12 +8,12 @@ import json
 import pytest
 import timm
 import torch
-from support import shared_data
 
 from nirlora.errors import OptionError
 from nirlora.models.backbones import BACKBONES, backbone_spec, build_backbone
 from nirlora.models.backbones.galileo import resize_kernel, sincos_2d
 from nirlora.models.weights import load_backbone_weights
+from support import shared_data
 
 NAMES = [spec.name for spec in BACKBONES]
 TIMM = [spec for spec in BACKBONES if spec.timm_name]

@@ -27,7 +27,7 @@ from safetensors.torch import load, save
 from nirlora.errors import ModelError, NirLoraError, OutputError, WeightsUnavailable
 from nirlora.models.backbones import BACKBONES
 from nirlora.models.config import ModelConfig
-from nirlora.models.segmenter import Segmenter, build_segmenter
+from nirlora.models.segmenter import Segmenter, build_segmenter, is_self_contained
 from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import ClassInfo
 from nirlora.protocol.codec import from_dict, to_dict
@@ -149,7 +149,8 @@ def load_segmenter(path: str | Path, backbone: str = "") -> tuple[Segmenter, Mod
     path = Path(path)
     card, state = read_bundle(path)
     segmenter = _build(path, card, backbone)
-    if card.backbone_sha256 and segmenter.backbone_sha256 != card.backbone_sha256:
+    whole = is_self_contained(card.model, card.backbone_sha256)
+    if not whole and segmenter.backbone_sha256 != card.backbone_sha256:
         raise ModelError(
             f"{path} was trained with {card.model.backbone} weights of hash {card.backbone_sha256}, "
             f"but those found now have the hash {segmenter.backbone_sha256}.",
@@ -164,8 +165,8 @@ def load_segmenter(path: str | Path, backbone: str = "") -> tuple[Segmenter, Mod
 
 def _build(path: Path, card: ModelCard, backbone: str) -> Segmenter:
     config = card.model
-    if not card.backbone_sha256:
-        return _built(path, replace(config, pretrained=False))  # the file holds everything
+    if is_self_contained(config, card.backbone_sha256):
+        return _built(path, replace(config, pretrained=False))
     if backbone:
         known = {spec.name for spec in BACKBONES}
         named = backbone.partition("=")[0].split(":")[0] in known

@@ -130,7 +130,12 @@ class Segmenter(nn.Module):
 
     @property
     def _self_contained(self) -> bool:
-        return self.config.adapter == "full" or not self.backbone_sha256
+        return is_self_contained(self.config, self.backbone_sha256)
+
+
+def is_self_contained(config: ModelConfig, backbone_sha256: str) -> bool:
+    """Whether a model file holds the whole network: the backbone was trained too, or started random."""
+    return config.adapter == "full" or not backbone_sha256
 
 
 def build_segmenter(config: ModelConfig) -> Segmenter:
@@ -148,7 +153,7 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
         torch.manual_seed(config.seed)
         backbone = build_backbone(config.backbone)
         sha256 = ""
-        if config.pretrained and backbone.spec.pretrained:
+        if config.pretrained and (backbone.spec.pretrained or config.backbone_source):
             loaded = load_backbone_weights(backbone, config.backbone_source, config.backbone_revision)
             sha256, config = loaded.sha256, replace(config, backbone_revision=loaded.revision)
         return _assemble(config, backbone, roles, sha256)

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
+from huggingface_hub import errors as hub_errors
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -24,13 +26,18 @@ from nirlora.errors import ModelError, WeightsUnavailable
 from nirlora.models.backbones import BACKBONES, Backbone, backbone_spec
 from nirlora.models.backbones.base import BackboneSpec
 
+_HUB_FILE = "model.safetensors"
 _WRAPPERS = ("model", "state_dict", "model_ema", "teacher")
 _HEADS = ("head.", "head_dist.", "fc.", "fc_norm.")
 
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What was loaded: hash of the backbone's tensors, and the hub's commit (empty for files)."""
+    """What was loaded: hash of the tensors in the file, and the hub's commit (empty for files).
+
+    The hash is of the tensors as published, before they are renamed or resized: resizing involves
+    floating-point solvers whose last bits differ between machines.
+    """
 
     sha256: str
     revision: str
@@ -87,12 +94,13 @@ def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = 
         path = download(spec, revision)
         commit = _commit_of(path)
     state = read_state(path)
+    sha256 = state_sha256(state)
     try:
         state = backbone.translate(state)
     except (KeyError, RuntimeError, AttributeError, ValueError, IndexError) as error:
         raise _not_this(path, spec, f"it lacks {error}") from error
     _load_strictly(backbone, state, path)
-    return LoadedWeights(state_sha256(backbone.net.state_dict()), commit)
+    return LoadedWeights(sha256, commit)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -131,27 +139,32 @@ def download(spec: BackboneSpec, revision: str = "", cache: Path | None = None) 
             hint=f"Give their folder with --backbone {spec.name}=FOLDER, or start from random weights with "
             "--no-pretrained.",
         )
-    import huggingface_hub
-    from huggingface_hub import errors as hub_errors
+    wanted = revision or spec.revision
+    cached = huggingface_hub.try_to_load_from_cache(spec.hub, _HUB_FILE, cache_dir=cache, revision=wanted)
+    path = Path(cached) if isinstance(cached, str) else _fetch(spec, wanted, cache)
+    _check_download(path, spec)
+    return path
 
+
+def _fetch(spec: BackboneSpec, revision: str, cache: Path | None) -> Path:
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    # httpx errors under huggingface_hub 1, requests errors (an OSError) before
+    http_error: type[Exception] = getattr(hub_errors, "HTTPError", OSError)
     try:
-        found = huggingface_hub.hf_hub_download(
-            spec.hub,
-            "model.safetensors",
-            revision=revision or spec.revision,
-            cache_dir=cache,
-            endpoint=os.environ.get("HF_ENDPOINT") or None,
+        url = huggingface_hub.hf_hub_url(spec.hub, _HUB_FILE, revision=revision, endpoint=endpoint)
+        huggingface_hub.get_hf_file_metadata(url)  # fails at once where the download would retry for long
+        return Path(
+            huggingface_hub.hf_hub_download(
+                spec.hub, _HUB_FILE, revision=revision, cache_dir=cache, endpoint=endpoint
+            )
         )
-    except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except (http_error, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsUnavailable(
             f"The weights of {spec.name} ({spec.hub}) are not cached and cannot be downloaded: {reason}",
             hint="Connect once to the network, or give a file or folder with "
             f"--backbone {spec.name}=PATH, or start from random weights with --no-pretrained.",
         ) from error
-    path = Path(found)
-    _check_download(path, spec)
-    return path
 
 
 def _check_download(path: Path, spec: BackboneSpec) -> None:
@@ -199,27 +212,37 @@ def _architecture(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     if (folder / "encoder.pt").is_file() and (path.is_dir() or path.name == "encoder.pt"):
         return "galileo-nano"
-    candidates = (
-        [folder / "config.json"] if path.is_dir() else [path.with_suffix(".json"), folder / "config.json"]
-    )
+    candidates = [folder / "config.json"]
+    if not path.is_dir():
+        candidates.insert(0, path.with_suffix(".json"))
     for config in candidates:
-        if not config.is_file():
-            continue
-        try:
-            data = json.loads(config.read_text())
-        except ValueError as error:
-            raise ModelError(f"{config} is not JSON: {error}.") from error
-        names = [data.get("nirlora"), data.get("architecture")] if isinstance(data, dict) else []
-        tag = str((data.get("pretrained_cfg") or {}).get("tag", "")) if names else ""
-        for spec in BACKBONES:
-            if spec.name in names or (spec.timm_name and spec.timm_name == f"{names[1]}.{tag}"):
-                return spec.name
-        for spec in BACKBONES:
-            if spec.timm_name and spec.timm_name.split(".")[0] in names:
-                return spec.name
+        if config.is_file():
+            return _named_in(config)
     raise ModelError(
         f"Nothing says which architecture {path} is.",
         hint=f"Write --backbone NAME={path} with NAME one of {', '.join(s.name for s in BACKBONES)}.",
+    )
+
+
+def _named_in(config: Path) -> str:
+    """The backbone a JSON names: ``{"nirlora": NAME}``, or timm's ``architecture`` and ``pretrained_cfg``."""
+    try:
+        data: Any = json.loads(config.read_text())
+    except ValueError as error:
+        raise ModelError(f"{config} is not JSON: {error}.") from error
+    data = data if isinstance(data, dict) else {}
+    details = data.get("pretrained_cfg")
+    tag = details.get("tag", "") if isinstance(details, dict) else ""
+    architecture = str(data.get("architecture", "")).partition(".")[0]
+    for spec in BACKBONES:
+        if spec.name == data.get("nirlora") or (tag and spec.timm_name == f"{architecture}.{tag}"):
+            return spec.name
+    for spec in BACKBONES:
+        if architecture and spec.timm_name.partition(".")[0] == architecture:
+            return spec.name
+    raise ModelError(
+        f"{config} names no architecture of this program, got {architecture!r}.",
+        hint=f"Write --backbone NAME=PATH with NAME one of {', '.join(s.name for s in BACKBONES)}.",
     )
 
 
