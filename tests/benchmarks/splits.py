@@ -114,7 +114,9 @@ def _squares(
     return drawn
 
 
-def _write(path: Path, labels: NDArray[np.uint8], profile: dict[str, object], classes: tuple[str, ...]) -> Path:
+def _write(
+    path: Path, labels: NDArray[np.uint8], profile: dict[str, object], classes: tuple[str, ...]
+) -> Path:
     options = {
         "driver": "GTiff",
         "dtype": "uint8",
@@ -128,5 +130,5 @@ def _write(path: Path, labels: NDArray[np.uint8], profile: dict[str, object], cl
     }
     with rasterio.open(path, "w", **options) as file:
         file.write(labels.astype(np.uint8), 1)
-        file.update_tags(CLASS_NAMES=json.dumps(list(classes)))
+        file.update_tags(CLASSES=json.dumps([{"value": v, "name": n} for v, n in enumerate(classes)]))
     return path

@@ -89,8 +89,11 @@ class ChipSampler:
             width=size,
             height=size,
         )
-        x, y = read_chip(layer, window, self.spec.input_px)
-        return self._augment(x, y, rng)
+        x, y, valid = read_chip(layer, window, self.spec.input_px)
+        if self.spec.augment.gain or self.spec.augment.offset:
+            jitter(x, self._mean, self._std, rng, self.spec.augment)
+            x[:, ~valid] = 0.0
+        return self._orient(x, y, rng) if self.spec.augment.orientation else (x, y)
 
     @staticmethod
     def _place(rng: np.random.Generator, at: int, size: int, margin: int, length: int) -> int:
@@ -98,20 +101,21 @@ class ChipSampler:
         start = at - int(rng.integers(margin, size - margin))
         return int(np.clip(start, 0, length - size)) if length >= size else (length - size) // 2
 
-    def _augment(self, x: NDArray[np.float32], y: NDArray[np.uint8], rng: np.random.Generator) -> Chips:
-        config = self.spec.augment
+    @staticmethod
+    def _orient(x: NDArray[np.float32], y: NDArray[np.uint8], rng: np.random.Generator) -> Chips:
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        if config.orientation:
-            x, y = np.ascontiguousarray(orient(x, turns, flip)), np.ascontiguousarray(orient(y, turns, flip))
-        if config.gain or config.offset:
-            empty = (x == 0).all(0)
-            jitter(x, self._mean, self._std, rng, config)
-            x[:, empty] = 0.0
-        return x, y
+        return np.ascontiguousarray(orient(x, turns, flip)), np.ascontiguousarray(orient(y, turns, flip))
 
 
-def read_chip(layer: ChipLayer, window: Window, input_px: int) -> Chips:
-    """Read one chip: pixels at model, labels at raster resolution (255 where invalid or unlabelled)."""
+def read_chip(
+    layer: ChipLayer, window: Window, input_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Read one chip.
+
+    Returns:
+        Pixels ``(C, input_px, input_px)`` standardised, labels ``(height, width)`` of the window in raster
+        pixels (255 where unlabelled or invalid), and validity ``(input_px, input_px)``.
+    """
     out_px = None if input_px == window.width else (input_px, input_px)
     x, valid = layer.reader.read(window, out_px)
     y = layer.labels.rasterise(window, layer.groups)
@@ -120,7 +124,7 @@ def read_chip(layer: ChipLayer, window: Window, input_px: int) -> Chips:
     else:
         nearest = (np.arange(window.width) * input_px) // window.width
         y[~valid[np.ix_(nearest, nearest)]] = IGNORE
-    return x, y
+    return x, y, valid
 
 
 def prefetch(sampler: ChipSampler, steps: range, depth: int = 3) -> Iterator[Chips]:

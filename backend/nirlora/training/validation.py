@@ -41,8 +41,8 @@ def validation_batches(
         for value in sorted(by_class):
             if turn < len(by_class[value]) and len(chosen) < max_chips:
                 chosen[by_class[value][turn]] = None
-    chips = [read_chip(layers[i], window, spec.input_px) for i, window in sorted(chosen, key=_order)]
-    chips = [(x, y) for x, y in chips if (y != IGNORE).any()]
+    read = [read_chip(layers[i], window, spec.input_px) for i, window in sorted(chosen, key=_order)]
+    chips = [(x, y) for x, y, _ in read if (y != IGNORE).any()]
     return [
         (np.stack([x for x, _ in part]), np.stack([y for _, y in part]))
         for part in (chips[i : i + spec.batch] for i in range(0, len(chips), spec.batch))
