@@ -67,8 +67,9 @@ def generate_field(path: str | Path, seed: int = 0, size: int = 1536) -> DemoFie
     return field
 
 
-def _transform() -> Affine:
-    return Affine(PIXEL_M, 0.0, ORIGIN[0], 0.0, -PIXEL_M, ORIGIN[1])
+def _transform(col: int = 0, row: int = 0) -> Affine:
+    """Of the part of the field that starts at a pixel."""
+    return Affine(PIXEL_M, 0.0, ORIGIN[0] + col * PIXEL_M, 0.0, -PIXEL_M, ORIGIN[1] - row * PIXEL_M)
 
 
 def _write(
@@ -133,8 +134,7 @@ def _outline(inner: Bools, row: int, col: int, reach: float) -> shapely.Polygon 
     mine = labels == labels[row - top, col - left]
     if mine.sum() < 40:
         return None
-    shift = _transform() @ Affine.translation(left, top)
-    found = rasterio.features.shapes(mine.astype(np.uint8), mask=mine, transform=shift)
+    found = rasterio.features.shapes(mine.astype(np.uint8), mask=mine, transform=_transform(left, top))
     polygon = max((shapely.geometry.shape(g) for g, _ in found), key=lambda p: p.area)
     filled = shapely.Polygon(polygon.exterior)
     if filled.area > 1.05 * polygon.area:  # a person would draw around another spot

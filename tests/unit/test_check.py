@@ -59,7 +59,8 @@ def test_digital_numbers_for_a_model_of_reflectance(tmp_path, field):
         "Channel nir: values of new.tif are about 9800 times larger than in training: "
         f"{_shown(field * 1e4)} here, 0.08 to 0.55 (median 0.3) in training. "
         "This raster probably holds digital numbers (DN) and the model was trained on reflectance; "
-        "give --scale 0.0001 (Landsat Collection 2: --scale 0.0000275 --offset -0.2)."
+        "give --reflectance-scale 0.0001 "
+        "(Landsat Collection 2: --reflectance-scale 0.0000275 --reflectance-offset -0.2)."
     )
     assert check(path, PLAIN, scale=1e-4) == []
     tagged = nir_file(tmp_path, (field * 1e4).astype("uint16"), "t.tif", tags={"v": "reflectance * 10000"})
@@ -74,7 +75,7 @@ def _shown(values):
 @pytest.mark.parametrize(("factor", "scale"), [(32768, "3.05176e-05"), (255, "0.00392157"), (100, "0.01")])
 def test_the_scale_that_fits_is_named(tmp_path, field, factor, scale):
     path = nir_file(tmp_path, (field * factor).round().astype("uint16"))
-    with pytest.raises(MismatchError, match=f"give --scale {scale} "):
+    with pytest.raises(MismatchError, match=f"give --reflectance-scale {scale} "):
         check(path, PLAIN)
 
 
@@ -91,7 +92,7 @@ def test_reflectance_for_a_model_of_digital_numbers(tmp_path, field):
     )
     assert caught.value.hint == (
         "This raster probably holds reflectance and the model was trained on digital numbers (DN); "
-        "give --scale 10000."
+        "give --reflectance-scale 10000."
     )
     assert check(path, model, scale=1e4) == []
 
@@ -101,7 +102,7 @@ def test_a_model_of_raw_numbers_meets_larger_ones(tmp_path, field):
     with open_raster(trained) as source:
         model = fit_transform([source])
     with pytest.raises(
-        MismatchError, match=r"about 1\d\d times larger .* scaled differently; give --scale 0.01 "
+        MismatchError, match=r"about 1\d\d times larger .* scaled differently; give --reflectance-scale 0.01 "
     ):
         check(nir_file(tmp_path, (field * 32768).astype("uint16")), model)
 
@@ -189,7 +190,7 @@ def test_savi_without_reflectance_warns(tmp_path):
         model = fit_transform([source], "savi")
     assert check(path, model) == [
         "SAVI needs reflectance and the scale of new.tif is not known; without it SAVI is little else than "
-        "1.5 times NDVI. Give --scale."
+        "1.5 times NDVI. Give --reflectance-scale."
     ]
 
 
@@ -281,7 +282,7 @@ def test_real_other_scale_of_the_same_scene():
     folder = shared_data("micasense_rededge_orchard")
     with open_raster(folder / "rededge_orchard.tif") as source:
         model = fit_transform([source])
-    with pytest.raises(MismatchError, match=r"about 10000 times larger .* give --scale 0.0001 "):
+    with pytest.raises(MismatchError, match=r"about 10000 times larger .* give --reflectance-scale 0.0001 "):
         check(folder / "northup_8cm.tif", model)
     assert check(folder / "northup_8cm.tif", model, scale=1e-4) == []
 

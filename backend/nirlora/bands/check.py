@@ -106,15 +106,16 @@ def _cure(ratio: float, kind: str, training: bool) -> str:
         scale = min(_USUAL_SCALES, key=lambda pair: abs(math.log(pair[0] * ratio)))[0]
         return (
             "This raster probably holds digital numbers (DN) and the model was trained on reflectance; "
-            f"give --scale {scale:.6g} (Landsat Collection 2: --scale 0.0000275 --offset -0.2)."
+            f"give --reflectance-scale {scale:.6g} "
+            "(Landsat Collection 2: --reflectance-scale 0.0000275 --reflectance-offset -0.2)."
         )
     scale = 10.0 ** round(math.log10(1 / ratio))
     if ratio < 1:
         return (
             "This raster probably holds reflectance and the model was trained on digital numbers (DN); "
-            f"give --scale {scale:.6g}."
+            f"give --reflectance-scale {scale:.6g}."
         )
-    return f"The two are scaled differently; give --scale {scale:.6g} if that is the factor."
+    return f"The two are scaled differently; give --reflectance-scale {scale:.6g} if that is the factor."
 
 
 def _check_values(
@@ -144,7 +145,7 @@ def _check_values(
         errors.append(
             MismatchError(
                 message,
-                hint="Train with polygons from this raster too, or allow the mismatch.",
+                hint="Train with polygons from this raster too, or --allow-mismatch.",
             )
         )
     else:
@@ -164,7 +165,7 @@ def _check_calibration(
     elif reader.transform.kind != REFLECTANCE and any(c.name == "savi" for c in reader.channels):
         warnings.append(
             f"SAVI needs reflectance and the scale of {name} is not known; without it SAVI is little "
-            "else than 1.5 times NDVI. Give --scale."
+            "else than 1.5 times NDVI. Give --reflectance-scale."
         )
 
 
