@@ -274,8 +274,12 @@ class PolygonBurner:
             found = np.sort(candidates.query(_box(window), predicate="intersects"))
             if len(found):
                 affected.append(number)
-                alone = self._rasterize(unseen[found], window)
-                centreless[np.isin(unseen, alone[alone >= 0])] = False
+            while len(found):  # those on top may hide others: take them off until nothing shows
+                alone = np.isin(unseen[found], self._rasterize(unseen[found], window))
+                centreless[found[alone]] = False
+                if not alone.any():
+                    break
+                found = found[~alone]
         self._tiny[unseen[centreless]] = True
         for number in affected:
             counts[number] = self._count_block(number)
