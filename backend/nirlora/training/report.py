@@ -28,6 +28,7 @@ from nirlora.protocol import ClassInfo, LayerRef, TrainRequest
 
 UNLABELLED = 255
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
+_STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
 _Point = tuple[float, float]
 _PANEL_PX = 640  # longest side of a quick-look picture in the file
 
@@ -134,6 +135,8 @@ def render(data: ReportData) -> str:
         curves=_data_uri(draw_curves(data.history)) if len(data.history) > 1 else "",
         looks=[_look(look, data.classes) for look in data.quick_looks],
         duration=_duration(data.seconds),
+        created=data.created.replace("T", " ").replace("+00:00", " UTC"),
+        stopped=_STOPPED.get(data.stopped, data.stopped),
     )
 
 
@@ -217,8 +220,9 @@ def draw_curves(history: Sequence[Mapping[str, float | int | None]]) -> bytes:
         if key == "lr" and points:
             points, title = _scaled(points, title)
         _draw_curve(axes, points, title, color)
-        if key == "miou" and points:
-            _mark_best(axes, points, color)
+        trained = [p for p in points if p[0] > 0]  # epoch 0 is the look before the first step
+        if key == "miou" and trained:
+            _mark_best(axes, trained, color)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -247,7 +251,8 @@ def _draw_curve(axes: Axes, points: list[_Point], title: str, color: str) -> Non
     axes.grid(color="#e6e9ec", linewidth=0.7)
     axes.set_axisbelow(True)
     if points:
-        axes.plot([p[0] for p in points], [p[1] for p in points], color=color, linewidth=1.6)
+        marker = "." if len(points) < 3 else None
+        axes.plot([p[0] for p in points], [p[1] for p in points], color=color, marker=marker, linewidth=1.6)
     else:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=_GREY)
 
