@@ -29,6 +29,7 @@ class AreaModel:
         transform, crs, width, height: The raster's.
 
     Attributes:
+        step_m: Metres of one step along a row and along a column, in the middle of the raster.
         unit: ``"m2"``; ``"px"`` without a CRS: areas are then in squared units of the transform.
     """
 
@@ -37,7 +38,7 @@ class AreaModel:
         self.unit = "m2" if self._ground.unit == "m" else "px"
         self.width, self.height = width, height
         middle = self._ground.metres_per_pixel(np.array([width / 2]), np.array([height / 2]))[0]
-        self._step_m = np.hypot(middle[0], middle[1])  # of a column, of a row
+        self.step_m = np.hypot(middle[0], middle[1])
 
     def pixel_area_m2(self, window: Window) -> NDArray[np.float64]:
         """Area of one pixel in each row of a window.
@@ -47,11 +48,11 @@ class AreaModel:
             20 km the mean along the row (classes that keep to one side: :meth:`class_areas_m2`).
         """
         rows = window.row_off + 0.5 + np.arange(window.height)
-        num = min(len(rows), max(2, int(np.ceil(len(rows) * self._step_m[1] / _LATTICE_M)) + 1))
+        num = min(len(rows), max(2, int(np.ceil(len(rows) * self.step_m[1] / _LATTICE_M)) + 1))
         lattice = np.linspace(rows[0], rows[-1], num)
-        wide = window.width * self._step_m[0] > _STRIP_M
+        wide = window.width * self.step_m[0] > _STRIP_M
         along = [
-            weight * self.at(np.full(num, window.col_off + (0.5 + offset) * window.width), lattice)
+            weight * self._at(np.full(num, window.col_off + (0.5 + offset) * window.width), lattice)
             for offset, weight in (_GAUSS if wide else _MIDDLE)
         ]
         areas = np.asarray(sum(along))
@@ -60,7 +61,7 @@ class AreaModel:
     def class_areas_m2(self, window: Window, values: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Area per value ``(256,)`` of a block of a class map, ``values`` ``(height, width)``."""
         result = np.zeros(256)
-        strip = max(1, int(_STRIP_M / self._step_m[0]))
+        strip = max(1, int(_STRIP_M / self.step_m[0]))
         for start in range(0, window.width, strip):
             width = min(strip, window.width - start)
             part = Window(window.col_off + start, window.row_off, width, window.height)
@@ -68,7 +69,7 @@ class AreaModel:
             result += np.bincount(values[:, start : start + width].ravel(), weights, minlength=256)
         return result
 
-    def at(self, cols: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _at(self, cols: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Area of pixels centred at ``(col, row)`` positions, ``(N,)``."""
         parts = [
             weight * np.abs(np.linalg.det(self._ground.metres_per_pixel(cols, rows + offset)))
@@ -80,30 +81,36 @@ class AreaModel:
 class PolygonAreas:
     """Ground area of polygons that run along pixel edges.
 
-    By Green's theorem over the horizontal edges, with the running total of pixel areas down the rows: exact
-    where the area of a pixel depends on its row only; along the row it is scaled by the pixel area at the
-    polygon's centroid.
+    By Green's theorem over the horizontal edges, with the running total of pixel areas down the rows,
+    tabulated at columns 20 km apart, interpolated between them, and integrated along each edge by Simpson's rule.
 
     Args:
         model: Of the raster.
     """
 
     def __init__(self, model: AreaModel) -> None:
-        self._model = model
-        whole = Window(0, 0, model.width, model.height)
-        self._rows = model.pixel_area_m2(whole)
-        self._above = np.concatenate([[0.0], np.cumsum(self._rows)])
+        num = 1 + int(np.ceil(model.width * model.step_m[0] / _STRIP_M))
+        self._columns = np.linspace(0, model.width, num)
+        rows = [model.pixel_area_m2(Window(round(c), 0, 1, model.height)) for c in self._columns]
+        self._above = np.pad(np.cumsum(rows, axis=1), ((0, 0), (1, 0)))  # (columns, height + 1)
 
     def of(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
         """Areas ``(N,)`` in m² of polygons in pixel coordinates with horizontal and vertical edges only."""
         rings, owner = shapely.get_rings(polygons, return_index=True)
         xy, ring = shapely.get_coordinates(rings, return_index=True)
-        along = np.diff(xy[:, 0]) * (ring[1:] == ring[:-1])
-        swept = along * self._above[np.rint(xy[:-1, 1]).astype(np.int64)]
+        left, right = xy[:-1, 0], xy[1:, 0]
+        row = np.rint(xy[:-1, 1]).astype(np.int64)
+        ends = self._total(left, row) + self._total(right, row)
+        mean = (ends + 4 * self._total((left + right) / 2, row)) / 6
+        swept = (right - left) * mean * (ring[1:] == ring[:-1])
         area = np.abs(np.bincount(ring[:-1], swept, minlength=len(rings)))
         outer = np.append(True, owner[1:] != owner[:-1])
         total = np.bincount(owner, np.where(outer, area, -area), minlength=len(polygons))
-        centre = shapely.get_coordinates(shapely.centroid(polygons))
-        row = np.clip(centre[:, 1].astype(np.int64), 0, self._model.height - 1)
-        here = self._model.at(centre[:, 0], row + 0.5)
-        return np.asarray(total * here / self._rows[row])
+        return total.astype(np.float64)
+
+    def _total(self, col: NDArray[np.float64], row: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Area above a row in a column one pixel wide."""
+        place = np.interp(col, self._columns, np.arange(len(self._columns)))
+        before = np.minimum(place.astype(np.int64), len(self._columns) - 2)
+        share = place - before
+        return np.asarray((1 - share) * self._above[before, row] + share * self._above[before + 1, row])

@@ -58,7 +58,8 @@ def sieve_map(
             first = len(block) - len(below)
             known = block != nodata
             if size > 1 and known.any():
-                block = np.where(known, sieve(block, size, mask=known.astype(np.uint8)), np.uint8(nodata))
+                merged = sieve(block, min(size, block.size - 1), mask=known.astype(np.uint8))
+                block = np.where(known, merged, np.uint8(nodata))
             core = block[first : first + stop - start]
             out.write(core, 1, window=((start, stop), (0, width)))
             above = np.concatenate([above, core])[-rows:]
