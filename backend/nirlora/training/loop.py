@@ -111,7 +111,7 @@ def fit(
         state.history.append(
             {"epoch": epoch, "step": state.step, "loss": loss, "lr": rate, "miou": miou, "seconds": elapsed()}
         )
-        if config.keep_last or miou is None or state.best_miou is None or miou >= state.best_miou:
+        if config.keep_last or miou is None or state.best_miou is None or miou > state.best_miou:
             state.best_miou, state.best_epoch = miou, epoch
             state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
             state.confusion = scores["confusion"]

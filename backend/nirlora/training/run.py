@@ -27,6 +27,7 @@ from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.models.stem import normalisation
 from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
+from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, make_recipe, steps_per_epoch
@@ -320,7 +321,10 @@ def _card(
     )
 
 
-def _bounds(source: Any) -> tuple[float, float, float, float]:
-    corners = [source.transform * (c, r) for c in (0, source.width) for r in (0, source.height)]
-    xs, ys = zip(*corners, strict=True)
+def _bounds(source: RasterSource) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top in CRS units, of rotated rasters too."""
+    t = source.transform
+    corners = [(col, row) for col in (0, source.width) for row in (0, source.height)]
+    xs = [t.a * col + t.b * row + t.c for col, row in corners]
+    ys = [t.d * col + t.e * row + t.f for col, row in corners]
     return min(xs), min(ys), max(xs), max(ys)
