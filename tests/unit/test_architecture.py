@@ -23,14 +23,13 @@ HOMES = {
 }
 _BASE = {"protocol", "errors", "versions"}
 _DATA = _BASE | {"raster", "bands", "vector"}
-_NETS = _BASE | {"device", "metrics", "backbones", "adapters", "models"}
+_NETS = _BASE | {"metrics", "backbones", "adapters", "models"}
 # What each layer may import of nirlora; a layer is a package or a module right below nirlora, and the
 # backbones, on which both adapters and models stand.
 LAYERS: dict[str, set[str]] = {
     "protocol": set(),
     "errors": set(),
     "versions": set(),
-    "device": {"errors"},
     "metrics": {"errors"},
     "raster": _BASE,
     "bands": _BASE | {"raster"},
@@ -47,7 +46,7 @@ LAYERS: dict[str, set[str]] = {
     "api": _DATA | _NETS | {"training", "inference"},
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
-HEAVY_LAYERS = {"device", "metrics", "backbones", "adapters", "models", "training", "inference", "doctor"}
+HEAVY_LAYERS = {"metrics", "backbones", "adapters", "models", "training", "inference", "doctor"}
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 
 
