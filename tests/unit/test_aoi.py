@@ -52,7 +52,7 @@ def test_touches_spares_windows_without_any(tmp_path, image):
     assert not aoi.touches(Window(0, 0, 100, 50))
     assert not aoi.mask(Window(0, 0, 100, 50)).any()
     assert aoi.mask(Window(110, 60, 20, 20)).all()
-    assert "1 geometry neither polygon; skipped." in aoi.warnings
+    assert "1 geometry skipped: not a polygon." in aoi.warnings
 
 
 def test_an_area_elsewhere_is_an_error(tmp_path, image):

@@ -194,7 +194,7 @@ def test_broken_geometries_are_repaired_or_dropped_with_counts(tmp_path, image):
     text = " ".join(labels.warnings)
     assert "1 invalid polygon(s) repaired" in text
     assert "2 feature(s) without a geometry skipped" in text
-    assert "1 geometry neither polygon nor point; skipped" in text
+    assert "1 geometry skipped: not a polygon or point." in text
 
 
 def test_polygons_outside_are_counted_and_those_half_outside_cut(tmp_path, image):
@@ -288,6 +288,18 @@ def test_colours_come_from_the_field_else_from_names(tmp_path, image):
     )
     (tmp_path / "a.qml").write_text(style)
     assert open_labels(tmp_path / "a.gpkg", image).colors[1] == "#090807"
+
+
+def test_what_cannot_be_reprojected_is_skipped(tmp_path, image):
+    to = pyproj.Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True)
+    near = shapely.transform(
+        from_pixels(SQUARES[:1]), lambda p: np.column_stack(to.transform(p[:, 0], p[:, 1]))
+    )
+    beyond = shapely.Polygon([(15, 45), (1e5, 1e5), (15, 46)])
+    write_vector(tmp_path / "a.gpkg", [*near, beyond], {"class": ["a", "b"]}, crs="EPSG:4326")
+    labels = open_labels(tmp_path / "a.gpkg", image)
+    assert [i.pixels for i in labels.items] == [30]
+    assert labels.warnings == ("1 geometry skipped: cannot be reprojected.",)
 
 
 def test_missing_crs_is_assumed_and_said(tmp_path, image):

@@ -81,8 +81,9 @@ class AreaModel:
 class PolygonAreas:
     """Ground area of polygons that run along pixel edges.
 
-    By Green's theorem over the horizontal edges, with the running total of pixel areas down the rows,
-    tabulated at columns 20 km apart, interpolated between them, and integrated along each edge by Simpson's rule.
+    By Green's theorem over the horizontal edges, with the running total of pixel areas down the rows:
+    tabulated at columns at most 20 km apart, interpolated between them, integrated along each edge by
+    Simpson's rule.
 
     Args:
         model: Of the raster.

@@ -47,7 +47,7 @@ def open_labels(
     layers = vector_layers(file)
     if layers is not None and any(spatial for _, spatial in layers):
         return open_polygons(str(path), source, class_field, point_buffer_m, classes)
-    if layers is not None:
+    if layers:
         raise LabelsError(
             f"{file} is a table without geometries.", hint="Give a file of polygons, or a label raster."
         )

@@ -70,7 +70,7 @@ def split_path(path: str) -> tuple[str, dict[str, str]]:
 def vector_layers(file: str) -> tuple[tuple[str, bool], ...] | None:
     """Names of a vector file's layers and whether they have geometries; None if OGR cannot open it."""
     if not file.startswith("/vsi") and not Path(file).exists():
-        raise LabelsError(f"There is no file {file}.", hint="Check the path of the labels.")
+        raise LabelsError(f"There is no file {file}.", hint="Check the path.")
     try:
         return tuple((str(name), kind is not None) for name, kind in pyogrio.list_layers(file))
     except DataSourceError:
@@ -179,15 +179,13 @@ def to_pixels(
     empty = len(layer.geometries) - len(np.unique(found.feature))
     _say(found, empty, "feature(s) without a geometry skipped.")
     found.geometries = _reproject(found, layer, source)
-    _keep(
-        found, np.isfinite(shapely.bounds(found.geometries)).all(axis=1), "could not be reprojected; skipped."
-    )
+    _keep(found, _finite(found.geometries), "skipped: cannot be reprojected.")
     kinds = shapely.get_type_id(found.geometries)
     usable = (kinds == POLYGON) | ((kinds == POINT) & (point_buffer_m is not None))
-    _keep(found, usable, f"neither polygon{'' if point_buffer_m is None else ' nor point'}; skipped.")
+    _keep(found, usable, f"skipped: not a polygon{'' if point_buffer_m is None else ' or point'}.")
     _buffer_points(found, source, point_buffer_m)
     _repair(found)
-    _keep(found, shapely.area(found.geometries) > 0, "without an area skipped.")
+    _keep(found, shapely.area(found.geometries) > 0, "skipped: without an area.")
     return found
 
 
@@ -199,6 +197,14 @@ def _say(found: PixelGeometries, count: int, text: str) -> None:
 def _keep(found: PixelGeometries, good: NDArray[np.bool_], text: str) -> None:
     _say(found, int((~good).sum()), f"geometr{'y' if (~good).sum() == 1 else 'ies'} {text}")
     found.geometries, found.feature = found.geometries[good], found.feature[good]
+
+
+def _finite(geometries: Geometries) -> NDArray[np.bool_]:
+    """Which geometries have no infinite coordinate (beyond the domain of a projection)."""
+    xy, origin = shapely.get_coordinates(geometries, return_index=True)
+    result = np.ones(len(geometries), dtype=np.bool_)
+    result[origin[~np.isfinite(xy).all(axis=1)]] = False
+    return result
 
 
 def _explode(geometries: Geometries) -> tuple[Geometries, NDArray[np.intp]]:
