@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from itertools import groupby
 
 import numpy as np
@@ -115,3 +116,13 @@ def test_layers_have_groups_of_their_own():
     split = split_groups([same, same], 0.3, 0, NAMES)
     assert split.val[0] != split.val[1]
     assert all(k for k, _ in groupby(split.val))
+
+
+def test_many_groups_are_split_quickly():
+    rng = np.random.default_rng(0)
+    layer = items(*((int(v), int(p), g) for g, (v, p) in enumerate(rng.integers(1, 3, (50_000, 2)))))
+    start = time.perf_counter()
+    split = split_groups([layer], 0.2, 0, NAMES)
+    assert time.perf_counter() - start < 5
+    own = sum(i.pixels for i in layer if i.class_value == 1)
+    assert split.counts[1].val_pixels == pytest.approx(0.2 * own, rel=0.01)

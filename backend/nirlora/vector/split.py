@@ -92,30 +92,35 @@ def _hold_out(pixels: NDArray[np.int64], val_fraction: float, rng: np.random.Gen
     """Which groups are held out, given the pixels ``(groups, classes)``."""
     held = np.zeros(len(pixels), dtype=np.bool_)
     order = rng.permutation(len(pixels))
-    if val_fraction == 0:
+    if val_fraction == 0 or not len(pixels):
         return held
     present = pixels > 0
-    allowed = present.sum(axis=0) // 2
-    target = val_fraction * pixels.sum(axis=0)
+    total, num_groups = pixels.sum(axis=0), present.sum(axis=0)
+    allowed, target = num_groups // 2, val_fraction * total
+    held_pixels, held_groups = np.zeros_like(total), np.zeros_like(num_groups)
 
     def possible(group: int) -> bool:
-        after = present[held].sum(axis=0) + present[group]
-        return not held[group] and bool((after <= allowed)[present[group]].all())
+        return not held[group] and not (present[group] & (held_groups >= allowed)).any()
 
-    for value in np.argsort(present.sum(axis=0), kind="stable"):
-        own = [int(g) for g in order if present[g, value]]
+    def sparing(group: int) -> bool:  # one that takes far too much of any of its classes can wait
+        return not (present[group] & (held_pixels + pixels[group] > _OVERSHOOT * target)).any()
+
+    def take(group: int) -> None:
+        nonlocal held_pixels, held_groups
+        held[group] = True
+        held_pixels, held_groups = held_pixels + pixels[group], held_groups + present[group]
+
+    for value in np.argsort(num_groups, kind="stable"):
+        own = order[present[order, value]].tolist()
         for group in own:
-            if pixels[held, value].sum() >= target[value]:
+            if held_pixels[value] >= target[value]:
                 break
-            after = pixels[held].sum(axis=0) + pixels[group]
-            # Sparing: a group that takes far too much of any of its classes can wait for the last resort.
-            if possible(group) and (after <= _OVERSHOOT * target)[present[group]].all():
-                held[group] = True
-        if not present[held, value].any():
+            if possible(group) and sparing(group):
+                take(group)
+        if not held_pixels[value]:  # the last resort: the group that takes the smallest share
             rest = [g for g in own if possible(g)]
             if rest:
-                share = [(pixels[g] / np.maximum(pixels.sum(axis=0), 1)).max() for g in rest]
-                held[rest[int(np.argmin(share))]] = True
+                take(min(rest, key=lambda g: float((pixels[g] / np.maximum(total, 1)).max())))
     return held
 
 
