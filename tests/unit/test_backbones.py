@@ -111,6 +111,7 @@ def test_tokens_lie_where_their_patches_are_and_the_class_token_is_gone():
         ("resnet50", "no backbone 'resnet50'"),
         ("galileo-nano:p9", "no option 'p9'"),
         ("galileo-nano:x", "no option 'x'"),
+        ("galileo-nano:gsd0", "no option 'gsd0'"),
         ("vit-base:p8", "vit-base has no options"),
     ],
 )
@@ -131,15 +132,17 @@ def reference(folder):
     return module
 
 
-@pytest.mark.parametrize(("patch", "size"), [(4, 32), (8, 64), (4, 60), (5, 40)])
-def test_galileo_is_the_published_mapping(patch, size):
+@pytest.mark.parametrize(
+    ("patch", "size", "gsd"), [(4, 32, 10), (8, 64, 10), (4, 60, 10), (5, 40, 30), (4, 32, 0), (8, 64, 0)]
+)
+def test_galileo_is_the_published_mapping(patch, size, gsd):
     folder = shared_data("galileo_nano_weights")
     oracle = reference(folder)
     state, config = oracle.load(folder)
-    mapped = oracle.map_state(state, config, patch=patch, img=size, rgb_order=True)
+    mapped = oracle.map_state(state, config, patch=patch, img=size, rgb_order=True, gsd=gsd or 2.0)
     theirs = oracle.timm_vit(config, 3, patch, size)
     theirs.load_state_dict(mapped)
-    ours = build_backbone(f"galileo-nano:p{patch}").eval()
+    ours = build_backbone(f"galileo-nano:p{patch}" + (f":gsd{gsd}" if gsd else "")).eval()
     load_backbone_weights(ours, str(folder))
     x = torch.rand(2, 3, size, size)
     with torch.no_grad():
@@ -153,7 +156,7 @@ def test_galileo_nir_group():
     state, config = oracle.load(folder)
     theirs = oracle.timm_vit(config, 1, 8, 32)
     theirs.load_state_dict(oracle.map_state(state, config, group="S2_NIR_10m", patch=8, img=32))
-    ours = build_backbone("galileo-nano:p8:nir").eval()
+    ours = build_backbone("galileo-nano:p8:nir:gsd10").eval()
     load_backbone_weights(ours, str(folder))
     x = torch.rand(1, 1, 32, 32)
     with torch.no_grad():

@@ -154,3 +154,31 @@ def test_mixed_precision_forward():
     with torch.no_grad():
         high = segmenter(x)
     assert float((low.float() - high).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("head", [spec.name for spec in HEADS])
+def test_merging_folds_the_batch_norms_and_keeps_the_outputs(head):
+    segmenter = build_segmenter(replace(DEMO, head=head)).train()
+    with torch.no_grad():
+        for _ in range(3):
+            segmenter(2 + 3 * torch.randn(2, 1, 32, 32))  # statistics that are not those at the start
+        x = torch.randn(1, 1, 32, 32)
+        want = segmenter.eval()(x)
+        merged = segmenter.train().merge()
+        assert not merged.training
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in merged.modules())
+        torch.testing.assert_close(merged(x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_the_default_head_judges_a_pixel_alike_in_tiles_of_any_size():
+    """No statistics of the tile: far from the borders, only the tokens' attention sees the rest of it."""
+    head = build_segmenter(DEMO).eval().head
+    generator = torch.Generator().manual_seed(0)
+    image, features = (
+        torch.randn(1, 1, 256, 256, generator=generator),
+        torch.randn(1, 128, 32, 32, generator=generator),
+    )
+    with torch.no_grad():
+        large = head(features, image)[..., 64:192, 64:192]
+        small = head(features[..., 8:24, 8:24], image[..., 64:192, 64:192])
+    torch.testing.assert_close(small[..., 48:80, 48:80], large[..., 48:80, 48:80], rtol=0, atol=1e-5)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nirlora.adapters import AdapterOptions, AdapterSpec, adapter_spec
 from nirlora.errors import ModelError, OptionError
@@ -122,9 +123,14 @@ class Segmenter(nn.Module):
                 tensor.copy_(state[name])
 
     def merge(self) -> Segmenter:
-        """Fold the adapter into the backbone in place, for inference. Outputs stay; training ends here."""
+        """Fold the adapter into the backbone and batch norms into convolutions, in place.
+
+        For inference: the outputs stay, the mode becomes eval, and training ends here.
+        """
         if not self.merged:
+            self.eval()
             self.adapter.merge(self.backbone)
+            _fold_batch_norms(self.head)
             self.merged = True
         return self
 
@@ -187,6 +193,16 @@ def _roles(config: ModelConfig) -> tuple[str, ...]:
         raise OptionError(f"{len(roles)} channel roles for {config.num_channels} channels.")
     stem.resolve_stem(config.stem, roles)
     return roles
+
+
+def _fold_batch_norms(module: nn.Module) -> None:
+    """Fold every batch norm that directly follows a convolution in an ``nn.Sequential`` into it."""
+    for part in module.modules():
+        if isinstance(part, nn.Sequential):
+            for i in range(len(part) - 1):
+                conv, norm = part[i], part[i + 1]
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    part[i], part[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
 def _check_sizes(config: ModelConfig) -> None:

@@ -4,6 +4,11 @@ A ViT token covers a whole patch, so edges inside a patch can only come from the
 the image at full, 1/2, 1/4 and 1/8 resolution with few channels; the tokens join at the resolution nearest to
 theirs and are brought up level by level. The idea is that of convolutional streams beside a plain ViT (Yao et
 al. 2023, ViTMatte, arXiv:2305.15272); the widths are chosen to stay far below the cost of even a ViT-Ti.
+
+Batch norm and not group norm: the statistics of a group norm are those of the tile, so the same pixel would
+be judged differently in a tile of another size. (Measured on the RedEdge orchard with Galileo-nano, patch 8,
+trained on 96 px chips, two seeds: mIoU in 304 px tiles .55 and .55 with group norm, .64 and .65 with batch
+norm; in 96 px tiles .62 and .63 against .62 and .65.)
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ _WIDTHS = (8, 32, 48, 64)  # at strides 1, 2, 4, 8
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.GroupNorm(outputs // 8, outputs),
+        nn.BatchNorm2d(outputs),
         nn.GELU(),
     )
 
