@@ -16,7 +16,7 @@ from nirlora.raster.grid import Window
 
 from .area import AreaModel
 
-_STRIP_PX = 1 << 25
+_STRIP_PX = 1 << 23
 _MAX_ROWS = 2048
 
 
