@@ -218,3 +218,19 @@ def test_a_crs_that_geotiff_cannot_hold_goes_into_the_sidecar(tmp_path):
             assert result.crs == source.crs
             assert result.transform == source.transform
     assert "<SRS>" in (tmp_path / "map.tif.aux.xml").read_text()
+
+
+def test_block_cache_follows_the_width_within_limits(tmp_path):
+    mb = 2**20
+    strips = make_raster(tmp_path / "in.tif", np.zeros((3, 600, 30_000), np.uint16), blockysize=4)
+    with (
+        open_raster(strips) as source,
+        MapWriter(MapOutputs(tmp_path / "map.tif"), source, CLASSES) as writer,
+    ):
+        reading = 30_000 * 3 * 2 * (512 + 8)
+        assert writer.cache_bytes(512) == reading + 30_000 * 1024
+        assert writer.cache_bytes(512, readers=2) == 2 * reading + 30_000 * 1024
+        assert writer.cache_bytes(512, readers=99) == 1024 * mb
+    small = make_raster(tmp_path / "small.tif", np.ones((50, 50), np.uint8))
+    with open_raster(small) as source, MapWriter(MapOutputs(tmp_path / "map.tif"), source, CLASSES) as writer:
+        assert writer.cache_bytes(512) == 48 * mb

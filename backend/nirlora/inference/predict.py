@@ -24,7 +24,6 @@ from nirlora.protocol import Progress
 from nirlora.raster.grid import TileGrid, Window
 from nirlora.raster.writer import NODATA, MapBlock, MapWriter
 
-GDAL_CACHE_MB = 64
 _MAX_SKIPPED = 256  # tiles passed over before progress is told again
 
 
@@ -66,9 +65,11 @@ def predict_map(
     tally = _Tally(engine.num_classes, options)
     meter = _Meter(len(grid), grid.width * grid.height, progress)
     blender = RowBlender(grid, engine.device)
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB), ExitStack() as stack:
+    readers = options.readers or _num_readers(engine.device)
+    cache = writer.cache_bytes(grid.tile_h, readers)
+    with rasterio.Env(GDAL_CACHEMAX=cache), ExitStack() as stack:  # in bytes, here
         stack.enter_context(torch.inference_mode())
-        tiles = stack.enter_context(_TilesAhead(reader, grid, options, engine))
+        tiles = stack.enter_context(_TilesAhead(reader, readers, grid, options, engine.batch))
         behind = stack.enter_context(_WriterBehind(writer, tally))
         for batch in _batches(tiles, engine):
             live = [tile.x for tile in batch if tile.x is not None]
@@ -86,6 +87,11 @@ def predict_map(
             meter.advance(len(batch), len(batch) - len(live))
         behind.drain()
     return tally.statistics(meter, engine)
+
+
+def _num_readers(device: torch.device) -> int:
+    """One thread keeps up with a CPU that predicts; a GPU needs several to decode and scale for it."""
+    return 1 if device.type == "cpu" else min(4, os.cpu_count() or 1)
 
 
 def _predict(engine: Engine, live: list[torch.Tensor], out_px: tuple[int, int]) -> Iterator[torch.Tensor]:
@@ -117,16 +123,16 @@ def _batches(tiles: Iterator[_Tile], engine: Engine) -> Iterator[list[_Tile]]:
 class _TilesAhead:
     """Iterates the tiles in order while threads, each with its own file handle, read the next ones."""
 
-    def __init__(self, reader: TileReader, grid: TileGrid, options: PredictOptions, engine: Engine) -> None:
-        cores = os.cpu_count() or 1
-        count = options.readers or (1 if engine.device.type == "cpu" else min(4, cores))
+    def __init__(
+        self, reader: TileReader, readers: int, grid: TileGrid, options: PredictOptions, batch: int
+    ) -> None:
         self._grid, self._aoi = grid, options.aoi
         self._model_px = options.model_px(grid)
-        self._ahead = count + 2 * engine.batch
+        self._ahead = readers + 2 * batch
         self._handles: queue.SimpleQueue[TileReader] = queue.SimpleQueue()
-        for _ in range(count):
+        for _ in range(readers):
             self._handles.put(reader.reopen())
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="read")
+        self._pool = ThreadPoolExecutor(readers, thread_name_prefix="read")
 
     def __enter__(self) -> Iterator[_Tile]:
         return self._run()

@@ -18,7 +18,7 @@ _BATCH = {"cpu": 1, "mps": 4, "cuda": 16}
 
 
 class TorchEngine:
-    """A segmenter, merged and in eval mode, on a device; bf16 on CUDA.
+    """A segmenter, merged and in eval mode, on a device; bf16 where the GPU has it.
 
     When the device runs out of memory the batch is halved, for good, and ``warnings`` says so.
 
@@ -41,6 +41,8 @@ class TorchEngine:
         self.warnings: list[str] = []
         if isinstance(model, Segmenter):
             model.merge()
+        # Older GPUs only emulate bf16, slower than float32.
+        self._bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self._model = model.eval().requires_grad_(False).to(self.device)
 
     @torch.inference_mode()
@@ -72,7 +74,7 @@ class TorchEngine:
     def _forward(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:
         cuda = self.device.type == "cuda"
         x = x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
-        with torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext():
+        with torch.autocast("cuda", torch.bfloat16) if self._bf16 else contextlib.nullcontext():
             logits: torch.Tensor = self._model(x)
         logits = logits.float()
         if logits.shape[-2:] != out_px:

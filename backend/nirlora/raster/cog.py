@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from nirlora.errors import OutputError
 
 BLOCK_PX = 512
+LEAST_CACHE = 48 * 2**20  # bytes; GDAL's own default is a share of all memory
 
 
 def write_cog(part: Path, out: Path, *, resampling: str) -> None:
@@ -30,16 +31,17 @@ def write_cog(part: Path, out: Path, *, resampling: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            rasterio.shutil.copy(
-                part,
-                out,
-                driver="COG",
-                COMPRESS="DEFLATE",
-                BLOCKSIZE=BLOCK_PX,
-                OVERVIEW_RESAMPLING=resampling.upper(),
-                BIGTIFF="IF_SAFER",
-                NUM_THREADS="ALL_CPUS",
-            )
+            with rasterio.Env(GDAL_CACHEMAX=LEAST_CACHE):
+                rasterio.shutil.copy(
+                    part,
+                    out,
+                    driver="COG",
+                    COMPRESS="DEFLATE",
+                    BLOCKSIZE=BLOCK_PX,
+                    OVERVIEW_RESAMPLING=resampling.upper(),
+                    BIGTIFF="IF_SAFER",
+                    NUM_THREADS="ALL_CPUS",
+                )
     except RasterioError as error:
         raise OutputError(
             f"{out} could not be written: {error}.", hint="Is the disk full, or the folder gone?"

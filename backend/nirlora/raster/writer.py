@@ -17,13 +17,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from nirlora.errors import OutputError
 from nirlora.protocol import ClassInfo
-from nirlora.raster.cog import BLOCK_PX, lost_georeference, write_cog
+from nirlora.raster.cog import BLOCK_PX, LEAST_CACHE, lost_georeference, write_cog
 from nirlora.raster.grid import Window
 from nirlora.raster.outputs import check_output, publish, remove_temporary, with_suffix, write_text
 from nirlora.raster.source import RasterSource
 from nirlora.raster.style import colour_table, pam_xml, qml
 
 NODATA = 255
+_MOST_CACHE = 2**30  # bytes
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class MapWriter:
         self.outputs = outputs
         self.classes = tuple(sorted(classes, key=lambda c: c.value))
         self.width, self.height = source.width, source.height
+        self._source_row = (
+            source.width * source.count * np.dtype(source.dtype).itemsize,
+            source.block_shape[0],
+        )
         self._grid = {"transform": source.transform, "crs": source.crs}
         self._files: dict[str, Any] = {}
         wanted = outputs.wanted()
@@ -104,6 +109,20 @@ class MapWriter:
     def style_path(self) -> Path:
         """The QGIS style beside the map."""
         return self.outputs.map.with_suffix(".qml")
+
+    def cache_bytes(self, tile_rows: int, readers: int = 1) -> int:
+        """GDAL block cache that a row of tiles needs, so that no block is read or packed twice.
+
+        Whole rows, because a file in strips is decoded in whole rows whatever window is asked for.
+
+        Args:
+            tile_rows: Height of a tile in pixels.
+            readers: Handles that read the raster at the same time.
+        """
+        row_bytes, block_rows = self._source_row
+        reading = row_bytes * min(tile_rows + 2 * block_rows, self.height) * readers
+        bands = sum(file.count for file in self._files.values())
+        return min(max(reading + self.width * bands * 2 * BLOCK_PX, LEAST_CACHE), _MOST_CACHE)
 
     def write(self, window: Window, block: MapBlock) -> None:
         """Write one finished block into all outputs.
