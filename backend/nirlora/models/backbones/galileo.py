@@ -9,8 +9,8 @@ place of RGB, for reference: that one has seen near-infrared), ``gsd1`` .. ``gsd
 distance in metres the encoder is told, by which it scales its positions; default 2).
 
 The encoder was trained on crops of up to 96 px of 10 m and knows no positions beyond. Told 2 m, a tile of
-480 px stays within them. (Measured on the RedEdge orchard, trained on 96 px chips, patch 8, two seeds: mIoU in
-304 px tiles .64 and .68 told 2 m, .47 and .61 told 10 m; in 96 px tiles .62 and .64 against .63 and .60.)
+480 px stays within them. (Measured on the RedEdge orchard, trained on 96 px chips, patch 8, two seeds: mIoU
+in 304 px tiles .64 and .68 told 2 m, .47 and .61 told 10 m; in 96 px tiles .62 and .64 against .63 and .60.)
 """
 
 from __future__ import annotations
