@@ -64,7 +64,7 @@ def run_app(app: typer.Typer, argv: list[str], name: str) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
         _traceback(debug)
-        return _fail(1, "internal", f"{type(error).__name__}: {error}", _log_hint(), as_json=as_json)
+        return _fail(1, "internal", f"{type(error).__name__}: {error}", _fault_hint(debug), as_json=as_json)
 
 
 def execute(job: Callable[[ProgressCallback], T], *, debug: bool = False) -> T:
@@ -137,7 +137,9 @@ def _traceback(debug: bool) -> None:
         traceback.print_exc()
 
 
-def _log_hint() -> str:
+def _fault_hint(debug: bool) -> str:
+    if debug:
+        return "This is a fault of the program."
     with tempfile.NamedTemporaryFile(
         "w", prefix="nirlora-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
