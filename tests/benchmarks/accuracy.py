@@ -2,9 +2,9 @@
 
     python tests/benchmarks/accuracy.py --data ../shared/data --seconds 120 --seeds 0,1,2
 
-Every method sees the same labels of the same split and gets the same time; all labels train (nothing is held
-out for choosing weights) and the last weights are scored on the test pixels. Finished runs are kept in a JSON-lines
-file and not repeated, so an interrupted table goes on where it stopped.
+Every method sees the same labels of the same split and gets the same time; all labels train (nothing is
+held out for choosing weights) and the last weights are scored on the test pixels. Finished runs are kept in a file of
+JSON lines and not repeated, so an interrupted table goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def unet(method: Method, split: SplitSet, options: argparse.Namespace, seed: int
         labels = open_labels(raster.labels, source).with_classes(split.classes)
         groups = frozenset(item.group for item in labels.items)
         layers.append(ChipLayer(ChannelReader(source, transform, method.bands), labels, groups))
-    spec = ChipSpec(options.chip, options.chip, 8, seed, AugmentConfig(), (0.5,) * channels, (0.25,) * channels)
+    spec = ChipSpec(
+        options.chip, options.chip, 8, seed, AugmentConfig(), (0.5,) * channels, (0.25,) * channels
+    )
     torch.manual_seed(seed)
     config = LoopConfig(100_000, 1000, 2e-3, 2e-3, max_seconds=options.seconds, seed=seed)
     sampler = ChipSampler(layers, spec, len(split.classes))
@@ -263,4 +265,3 @@ def write_table(runs: list[dict[str, object]], options: argparse.Namespace) -> N
 
 if __name__ == "__main__":
     main()
-

@@ -33,7 +33,7 @@ class SplitSet:
 
 
 def orchard(data: Path, work: Path, seed: int, share: float = 0.05) -> SplitSet:
-    """RedEdge frame: half of its 64 px blocks are tested, ``share`` of the other half is drawn as 32 px squares.
+    """RedEdge frame: half of its 64 px blocks are tested, ``share`` of the rest is drawn as 32 px squares.
 
     The squares stand for hand-drawn polygons. Every class gets at least three squares, so that a rare
     class (weed) is not simply absent. No pixel is in both; which blocks and squares depends on the seed only.

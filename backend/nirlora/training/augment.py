@@ -49,8 +49,8 @@ def jitter(
         config: Strengths.
     """
     channels = x.shape[0]
-    gain = rng.normal(0.0, config.gain, channels).astype(np.float32)
-    offset = rng.normal(0.0, config.offset, channels).astype(np.float32)
+    gain = np.asarray(rng.normal(0.0, config.gain, channels), np.float32)
+    offset = np.asarray(rng.normal(0.0, config.offset, channels), np.float32)
     x *= (1 + gain)[:, None, None]
     x += ((mean * gain + offset) / std)[:, None, None]
     return x

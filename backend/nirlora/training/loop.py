@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -186,7 +187,7 @@ def training_step(
 @torch.inference_mode()
 def validate(
     net: torch.nn.Module, num_classes: int, batches: list[Chips], accelerator: Accelerator
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Score ``net`` on held-out batches; see ``metrics.summarise`` for the keys."""
     scores = Scores(num_classes, accelerator.device)
     net.eval()
