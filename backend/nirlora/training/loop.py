@@ -85,14 +85,31 @@ def fit(
         unpack_optimizer(raw_optimizer, names, state.optimizer)
     base_rates = [float(group["lr"]) for group in raw_optimizer.param_groups]
     net, optimizer = accelerator.prepare(model, raw_optimizer)
-    started = time.monotonic() - state.elapsed_s
+    resumed_at, resumed = state.step, time.monotonic()
+    started = resumed - state.elapsed_s
     saved = time.monotonic()
     losses: list[Tensor] = []
     shown = _ShownLoss()
     stopped = ""
 
-    def elapsed() -> float:
+    def elapsed() -> float:  # of the whole run
         return time.monotonic() - started
+
+    def spent() -> float:  # since this process took it up
+        return max(time.monotonic() - resumed, 1e-6)
+
+    def say(state: TrainState, fraction: float, loss: float, pixels: int) -> None:
+        share = max(state.step / config.total_steps, fraction)
+        epoch = (state.step - 1) // config.steps_per_epoch + 1
+        metrics = {
+            "loss": loss,
+            "epoch": float(epoch),
+            "px_per_s": pixels * (state.step - resumed_at) / spent(),
+        }
+        if state.best_miou is not None:
+            metrics |= {"miou": float(state.history[-1]["miou"] or 0.0), "best_miou": state.best_miou}
+        message = f"step {state.step}/{config.total_steps} on {accelerator.device}"
+        progress(Progress("train", share, message, elapsed() * (1 - share) / share, metrics))
 
     def save() -> None:
         nonlocal saved
@@ -137,7 +154,7 @@ def fit(
             loss = training_step(net, optimizer, accelerator, x, y, config)
             losses.append(loss.detach())
             state.step += 1
-            progress(_progress(state, config, fraction, elapsed(), shown.value(loss), y.size))
+            say(state, fraction, shown.value(loss), y.size)
             if config.max_seconds and elapsed() >= config.max_seconds:
                 stopped = "max-seconds"
                 break
@@ -221,17 +238,3 @@ class _ShownLoss:
         if time.monotonic() - self._at > 0.5:
             self._value, self._at = float(loss.detach()), time.monotonic()
         return self._value
-
-
-def _progress(
-    state: TrainState, config: LoopConfig, fraction: float, elapsed_s: float, loss: float, pixels: int
-) -> Progress:
-    done = state.step / config.total_steps
-    share = max(done, fraction)
-    metrics = {"loss": loss, "epoch": float((state.step - 1) // config.steps_per_epoch + 1)}
-    metrics["px_per_s"] = pixels * state.step / max(elapsed_s, 1e-6)
-    if state.best_miou is not None:
-        metrics["miou"] = float(state.history[-1]["miou"] or 0.0)
-        metrics["best_miou"] = state.best_miou
-    eta = elapsed_s * (1 - share) / share if share > 0 else None
-    return Progress("train", min(share, 1.0), f"step {state.step}/{config.total_steps}", eta, metrics)
