@@ -90,6 +90,59 @@ def test_alpha_is_a_mask_and_no_data_band_unless_asked_for(tmp_path):
         assert values[0, 1, 1] == 0
 
 
+COLORS = ["red", "green", "blue", "alpha"]
+
+
+@pytest.mark.parametrize(
+    ("description", "values", "masks"),
+    [
+        ("", "near-infrared", False),  # told by its values
+        ("Band 4", "near-infrared", False),
+        ("nir", "opaque", False),  # told by its name, whatever the values
+        ("Near Infrared", "near-infrared", False),
+        ("", "opaque", True),
+        ("", "soft edges", True),
+        ("", "empty", True),
+        ("alpha", "near-infrared", True),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_spectral_band_called_alpha_is_no_mask(tmp_path, description, values, masks, dtype):
+    data = np.full((4, 300, 400), 9, dtype)
+    if values == "near-infrared":
+        data[3] = np.random.default_rng(0).normal(120, 30, (300, 400)).clip(1, 255)
+    elif values != "empty":
+        data[3] = np.iinfo(dtype).max
+    if values == "soft edges":
+        data[3, :, :4] = [10, 60, 120, 200]
+    data[3, 100:120, 90:140] = 0
+    if values == "empty":
+        data[3] = 0
+    named = ["r", "g", "b", description] if description else ()
+    path = make_raster(tmp_path / "field.tif", data, color_interp=COLORS, descriptions=named)
+    with open_raster(path) as source:
+        assert source.color_interp[3] == ("alpha" if masks else "undefined")
+        assert source.data_bands == ((1, 2, 3) if masks else (1, 2, 3, 4))
+        valid = source.read(source.window, [1, 2, 3])[1]
+    np.testing.assert_array_equal(valid, data[3] != 0 if masks else np.ones((300, 400), bool))
+
+
+def test_dark_water_in_naip_is_no_hole_in_its_red_band():
+    path = shared_data("naip_north_dakota_fields") / "naip_20180716.tif"
+    with open_raster(path) as source:
+        assert source.data_bands == (1, 2, 3, 4)
+        red, valid = source.read(source.window, [1])
+        np.testing.assert_array_equal(valid, red[0] != source.nodata[0])
+
+
+def test_nodata_values_of_all_bands_together(tmp_path):
+    data = np.zeros((2, 1, 4), np.uint8)
+    data[:, 0] = [[5, 5, 1, 1], [7, 1, 7, 1]]
+    path = make_raster(tmp_path / "a.tif", data, tags={"NODATA_VALUES": "5 7"})
+    with open_raster(path) as source:
+        assert source.read(source.window, [1])[1].tolist() == [[False, True, True, True]]
+
+
 def test_plain_nodata_is_compared_without_reading_masks(tmp_path, monkeypatch):
     path = make_raster(tmp_path / "a.tif", np.zeros((2, 5, 4), np.uint16), nodata=3)
     with open_raster(path) as source:
@@ -188,6 +241,12 @@ def test_resolution_in_metres(tmp_path, crs, pixel, origin, expected):
     path = make_raster(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), crs=crs, transform=transform)
     with open_raster(path) as source:
         assert source.resolution_m == (None if expected is None else pytest.approx(expected, rel=1e-4))
+
+
+def test_metres_called_degrees_have_no_resolution(tmp_path):
+    path = make_raster(tmp_path / "a.tif", crs="EPSG:4326")  # coordinates of a UTM zone
+    with open_raster(path) as source:
+        assert source.resolution_m is None
 
 
 def test_no_georeference_opens_without_a_warning(tmp_path):

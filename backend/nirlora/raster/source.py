@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +22,13 @@ from nirlora.errors import RasterError
 from nirlora.protocol import LayerRef
 from nirlora.raster.grid import Window
 from nirlora.raster.resample import resample
+
+_SAYS_MASK = re.compile(r"alpha|mask|opacity|transparen", re.I)
+_SAYS_SPECTRAL = re.compile(
+    r"infra|red|green|blue|yellow|coastal|thermal|\b(nir|swir|lwir|pan|ir|n)\b|\d ?nm\b", re.I
+)
+_PROBES, _PROBE_PX = 5, 64  # windows a side that tell an alpha band from a mislabelled one, and their size
+_OPAQUE_SHARE = 0.9
 
 
 def open_raster(ref: LayerRef | str | Path) -> RasterSource:
@@ -49,9 +57,11 @@ class RasterSource:
         nodata: One value or None per band.
         descriptions: One per band, ``""`` where the file has none.
         band_tags, tags: Metadata of each band, of the file.
-        color_interp: One name per band (``"red"``, ``"alpha"``, ``"undefined"`` ...).
+        color_interp: One name per band (``"red"``, ``"alpha"``, ``"undefined"`` ...). A band that the file
+            calls alpha and that is none, as the NIR of many four-band files, is ``"undefined"``.
         scales, offsets: Per band, physical = value * scale + offset; 1 and 0 where the file has none.
-        resolution_m: Ground sampling distance in metres at the centre, or None without a CRS.
+        resolution_m: Ground sampling distance in metres at the centre; None without a CRS, or with one that
+            the coordinates do not fit.
         rotated: Whether rows are not parallel to the CRS axes.
         data_bands: 1-based bands that are not alpha.
     """
@@ -76,12 +86,16 @@ class RasterSource:
             {**file.tags(i, ns="IMAGERY"), **file.tags(i)} for i in file.indexes
         ]
         self.tags: dict[str, str] = dict(file.tags())
-        self.color_interp: tuple[str, ...] = tuple(c.name for c in file.colorinterp)
         self.scales: tuple[float, ...] = tuple(file.scales)
         self.offsets: tuple[float, ...] = tuple(file.offsets)
         self.rotated: bool = self.transform.b != 0 or self.transform.d != 0
         self.resolution_m: float | None = _resolution_m(self)
-        self._alpha = tuple(i for i, c in enumerate(file.colorinterp, 1) if c == ColorInterp.alpha)
+        called_alpha = [i for i, c in enumerate(file.colorinterp, 1) if c == ColorInterp.alpha]
+        self._alpha = tuple(i for i in called_alpha if _is_alpha(file, i, self.descriptions[i - 1]))
+        self.color_interp: tuple[str, ...] = tuple(
+            "undefined" if i in called_alpha and i not in self._alpha else c.name
+            for i, c in enumerate(file.colorinterp, 1)
+        )
         self.data_bands: tuple[int, ...] = tuple(i for i in file.indexes if i not in self._alpha) or (
             tuple(file.indexes)
         )
@@ -177,9 +191,11 @@ class RasterSource:
         seen_shared = False
         for band in bands:
             flags = self._file.mask_flag_enums[band - 1]
-            if MaskFlags.alpha in flags or MaskFlags.nodata in flags or MaskFlags.all_valid in flags:
-                continue
             shared = MaskFlags.per_dataset in flags
+            if MaskFlags.alpha in flags or MaskFlags.all_valid in flags:
+                continue
+            if MaskFlags.nodata in flags and not shared:  # shared: NODATA_VALUES, nodata in all bands at once
+                continue
             if not (shared and seen_shared):
                 yield self._file.read_masks(band, **where) != 0
             seen_shared = seen_shared or shared
@@ -220,6 +236,32 @@ def _open(path: str) -> Any:
         file.close()
         raise RasterError(problem, hint="Export the bands wanted to a GeoTIFF of real numbers.")
     return file
+
+
+def _is_alpha(file: Any, band: int, description: str) -> bool:
+    """Whether a band that the file calls alpha is one.
+
+    GDAL calls the fourth of any four bands of bytes alpha, unless the writer says otherwise; often it is
+    NIR. The band's description decides where it says alpha or names a part of the spectrum. Else its values
+    do, in 25 windows: an alpha band is one value (opaque) nearly everywhere that it is not 0.
+    """
+    if _SAYS_MASK.search(description) or _SAYS_SPECTRAL.search(description):
+        return _SAYS_MASK.search(description) is not None
+    seen: list[NDArray[Any]] = []
+    for row in range(_PROBES):
+        for col in range(_PROBES):
+            starts = (
+                max(0, (length - _PROBE_PX) * at // (_PROBES - 1))
+                for length, at in ((file.width, col), (file.height, row))
+            )
+            window = Window(*starts, min(_PROBE_PX, file.width), min(_PROBE_PX, file.height))
+            try:
+                values = file.read(band, window=window.to_rasterio())
+            except RasterioError:
+                continue  # reading for real will say what is wrong
+            seen.append(values[values != 0])
+    values, counts = np.unique(np.concatenate(seen or [np.empty(0)]), return_counts=True)
+    return len(values) == 0 or bool(counts.max() >= _OPAQUE_SHARE * counts.sum())
 
 
 def _crs(ref: LayerRef) -> CRS | None:
@@ -268,4 +310,4 @@ def _resolution_m(source: RasterSource) -> float | None:
     here = lon[0] * degrees, lat[0] * degrees
     steps = [geod.inv(*here, lon[i] * degrees, lat[i] * degrees) for i in (1, 2)]
     area = steps[0][2] * steps[1][2] * abs(math.sin(math.radians(steps[0][0] - steps[1][0])))
-    return math.sqrt(area)
+    return math.sqrt(area) if math.isfinite(area) and area > 0 else None  # not degrees, whatever the CRS says
