@@ -50,6 +50,7 @@ def facts(path="x.tif", *, tags=None, band_tags=({},), scales=(1.0,), offsets=(0
         (facts(tags={"units": "32768 = 100 % reflectance"}), 1 / 32768, 0.0, "a tag of the file"),
         (facts(tags={"v": "C2: reflectance = DN * 0.0000275 - 0.2"}), 2.75e-5, -0.2, "a tag of the file"),
         (facts(tags={"v": "reflectance = DN * 2.75e-05 + 0.1"}), 2.75e-5, 0.1, "a tag of the file"),
+        (facts(tags={"v": "reflectance = DN * 2.75e-05 + -0.2"}), 2.75e-5, -0.2, "a tag of the file"),
         (facts(tags={"v": "reflectance = value / 10000"}), 1e-4, 0.0, "a tag of the file"),
         (facts(band_tags=[{"reflectance scale factor": "10000"}]), 1e-4, 0.0, "tags of the bands"),
         (facts("LC08_L2SP_015033_20200101_20200113_02_T1_SR_B5.TIF"), 2.75e-5, -0.2,

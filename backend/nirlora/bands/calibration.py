@@ -24,7 +24,7 @@ SENTINEL2_OFFSET_BASELINE = 400  # from processing baseline 04.00 on, DN are 100
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _MULTIPLIED = re.compile(rf"reflectance\s*[*x×]\s*({_NUMBER})")
 _FORMULA = re.compile(
-    rf"reflectance\s*=\s*(?:dn|values?|pixel)\s*[*x×]\s*({_NUMBER})\s*(?:([-+])\s*(\d+(?:\.\d+)?))?"
+    rf"reflectance\s*=\s*(?:dn|values?|pixel)\s*[*x×]\s*({_NUMBER})\s*(?:([-+]\s*[-+]?)\s*(\d+(?:\.\d+)?))?"
 )
 _DIVIDED = re.compile(rf"reflectance\s*=\s*(?:dn|values?|pixel)\s*/\s*({_NUMBER})")
 _FULL = re.compile(rf"({_NUMBER})\s*(?:=|is|equals|means)\s*(?:1\.0|100\s*%)\s*reflectance")
@@ -96,7 +96,7 @@ def _from_tags(tags: Mapping[str, str]) -> tuple[float, float] | None:
             return _inverse(float(value))
         text = value[:500].lower()
         if match := _FORMULA.search(text):
-            sign = -1.0 if match[2] == "-" else 1.0
+            sign = -1.0 if (match[2] or "").count("-") == 1 else 1.0  # "+ -0.2" is minus too
             return float(match[1]), sign * float(match[3] or 0.0)
         for pattern in (_DIVIDED, _MULTIPLIED, _FULL):
             if match := pattern.search(text):
