@@ -302,6 +302,15 @@ def test_what_cannot_be_reprojected_is_skipped(tmp_path, image):
     assert labels.warnings == ("1 geometry skipped: cannot be reprojected.",)
 
 
+def test_a_local_system_cannot_be_reprojected_to(tmp_path):
+    local = 'LOCAL_CS["Mine",UNIT["metre",1]]'
+    with (
+        open_raster(empty_raster(tmp_path / "i.tif", crs=local)) as image,
+        pytest.raises(LabelsError, match=r"cannot be reprojected to the CRS of the raster \(Mine\)"),
+    ):
+        label(tmp_path / "a.gpkg", image, SQUARES, ["a", "b", "c"])
+
+
 def test_missing_crs_is_assumed_and_said(tmp_path, image):
     labels = label(tmp_path / "a.gpkg", image, SQUARES, ["a", "b", "c"], crs=None)
     assert "has no CRS; it is taken to be the raster's" in labels.warnings[0]

@@ -13,7 +13,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from shapely.lib import GEOSException
 
 from nirlora.errors import LabelsError
@@ -230,7 +230,14 @@ def _reproject(found: PixelGeometries, layer: VectorLayer, source: RasterSource)
     elif target is None:
         found.warnings.append(f"The raster has no CRS; coordinates of {layer.path} are taken to be its own.")
     elif own != target:
-        transformer = pyproj.Transformer.from_crs(own, target, always_xy=True)
+        try:
+            transformer = pyproj.Transformer.from_crs(own, target, always_xy=True)
+        except ProjError as error:
+            raise LabelsError(
+                f"{layer.path} ({own.name}) cannot be reprojected to the CRS of the raster ({target.name}).",
+                hint="One is a local system without a place on the ground; give the raster's real one with "
+                "--crs EPSG:N, or save the polygons without a CRS.",
+            ) from error
 
     def onto_grid(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = xy.T if transformer is None else transformer.transform(xy[:, 0], xy[:, 1])
