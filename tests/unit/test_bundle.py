@@ -243,6 +243,34 @@ def test_a_card_with_other_fields(bundle, changes, words):
     refused(bundle, words)
 
 
+RED = {"name": "a", "color": "#ff0000"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"zoom": 0.0}, "zoom is 0.0"),
+        ({"zoom": -1.0}, "zoom is -1.0"),
+        ({"zoom": float("nan")}, "zoom is nan"),
+        ({"zoom": 1e9}, "zoom is 1000000000.0"),
+        ({"chip_px": -8}, "chip_px is -8"),
+        ({"chip_px": 10**9}, "chip_px is 1000000000"),
+        ({"classes": []}, "values"),
+        ({"classes": [{**RED, "value": 0}, {**RED, "value": 0}]}, r"values \[0, 0\]"),
+        ({"classes": [{**RED, "value": 0}, {**RED, "value": 300}]}, r"values \[0, 300\]"),
+        ({"classes": [{**RED, "value": i} for i in range(3)]}, "3 classes, but the network 2 outputs"),
+        ({"model": {"num_classes": 10**9}}, "2 classes, but the network 1000000000 outputs"),
+        ({"classes": [{**RED, "value": i, "color": "red"} for i in range(2)]}, "in 'red', expected"),
+        ({"classes": [{**RED, "value": i, "name": "\0"} for i in range(2)]}, "class 0 is"),
+        ({"metrics": {"classes": [1]}}, "of another form"),
+        ({"training": {"layers": 7}}, "of another form"),
+    ],
+)
+def test_a_card_with_impossible_values(bundle, changes, words):
+    edited_card(bundle, **changes)
+    refused(bundle, words)
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b"null"])
 def test_a_card_that_is_no_card(bundle, data):
     rewritten(bundle, {**members(bundle), "card.json": data})
@@ -251,7 +279,7 @@ def test_a_card_that_is_no_card(bundle, data):
 
 @pytest.mark.parametrize(
     "model",
-    [{"backbone": "resnet"}, {"num_classes": 10**9}, {"head": "x"}, {"num_channels": -1}, {"rank": 10**9}],
+    [{"backbone": "resnet"}, {"head": "x"}, {"num_channels": -1}, {"rank": 10**9}],
 )
 def test_a_card_that_asks_for_the_impossible(bundle, model):
     edited_card(bundle, model={"backbone": "vit-demo", **model})

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -37,6 +38,9 @@ _CARD, _WEIGHTS = "card.json", "weights.safetensors"
 _MAX_CARD_BYTES = 16 * 2**20
 _MAX_WEIGHTS_BYTES = 8 * 2**30
 _MAX_RATIO = 200.0  # of unpacked to packed card; the weights are stored as they are
+_MAX_ZOOM, _MAX_CHIP_PX = 64.0, 65536
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # neither terminals nor XML may see these
 _DATE = (1980, 1, 1, 0, 0, 0)  # so that equal models are equal files
 
 
@@ -223,10 +227,34 @@ def _parse_card(path: Path, raw: bytes) -> ModelCard:
         card: ModelCard = from_dict(ModelCard, data, where="card")
     except (ValueError, RecursionError) as error:  # ProtocolError is a ValueError
         raise _refuse(path, f"its card cannot be read ({error})") from error
+    problem = _problem(card)
+    if problem:
+        raise _refuse(path, f"its card says {problem}")
     if card.model.backbone_source.startswith(("//", "\\\\")):
         # a stranger's file must not make this machine log in to a network share
         card = replace(card, model=replace(card.model, backbone_source=""))
     return card
+
+
+def _problem(card: ModelCard) -> str:
+    """What in a card of the right types makes no sense, ``""`` if nothing."""
+    classes = card.classes
+    if [c.value for c in classes] != list(range(len(classes))) or not classes:
+        return f"its classes have the values {[c.value for c in classes][:5]}, expected 0, 1, 2, ..."
+    outputs = card.model.num_classes  # one output tells one or two classes
+    if len(classes) != outputs and not (outputs == 1 and len(classes) == 2):
+        return f"it has {len(classes)} classes, but the network {outputs} outputs"
+    for info in classes:
+        if not _COLOR.fullmatch(info.color) or _CONTROL.search(info.name):
+            return f"class {info.value} is {info.name!r} in {info.color!r}, expected a name and #rrggbb"
+    if not (math.isfinite(card.zoom) and 1 / _MAX_ZOOM <= card.zoom <= _MAX_ZOOM):
+        return f"zoom is {card.zoom}, expected {1 / _MAX_ZOOM} to {_MAX_ZOOM}"
+    if not 0 <= card.chip_px <= _MAX_CHIP_PX:
+        return f"chip_px is {card.chip_px}, expected 0 to {_MAX_CHIP_PX}"
+    listed = card.metrics.get("classes", {}), card.training.get("layers", [])
+    if not isinstance(listed[0], dict) or not isinstance(listed[1], list):
+        return "metrics or training of another form"
+    return ""
 
 
 def _member(name: str) -> zipfile.ZipInfo:
