@@ -17,6 +17,7 @@ from nirlora.errors import LabelsError
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 from nirlora.vector.labels import UNLABELLED, open_labels
+from nirlora.vector.polygons import class_texts
 from support import shared_data
 
 SQUARES = [shapely.box(2, 3, 7, 9), shapely.box(30, 20, 40, 44), shapely.box(50, 2, 60, 12)]
@@ -300,6 +301,11 @@ def test_what_cannot_be_reprojected_is_skipped(tmp_path, image):
     labels = open_labels(tmp_path / "a.gpkg", image)
     assert [i.pixels for i in labels.items] == [30]
     assert labels.warnings == ("1 geometry skipped: cannot be reprojected.",)
+
+
+def test_class_names_are_one_line_without_control_characters():
+    names = np.array(["a\nb", "\x00", " c\t ", None], dtype=object)
+    assert class_texts(names) == ["a b", None, "c", None]
 
 
 def test_a_local_system_cannot_be_reprojected_to(tmp_path):

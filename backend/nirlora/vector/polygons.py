@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from .groups import spatial_groups
 from .items import MAX_CLASSES
 from .palette import default_colors, field_colors, vector_style
 from .reading import Geometries, read_layer, to_pixels
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def open_polygons(
@@ -59,12 +62,12 @@ def open_polygons(
 
 
 def class_texts(column: NDArray[Any]) -> list[str | None]:
-    """Class names of a column: whole numbers without a fraction, text stripped, null and blank as None."""
+    """Class names of a column: whole numbers without a fraction, text on one line, null and blank as None."""
     if column.dtype.kind in "biu":
         return [str(int(v)) for v in column]
     if column.dtype.kind == "f":
         return [None if np.isnan(v) else str(int(v)) if float(v).is_integer() else str(v) for v in column]
-    return [None if v is None or v != v else str(v).strip() or None for v in column]
+    return [None if v is None or v != v else _CONTROL.sub(" ", str(v)).strip() or None for v in column]
 
 
 def sorted_classes(names: Sequence[str | None] | NDArray[np.object_]) -> tuple[str, ...]:
