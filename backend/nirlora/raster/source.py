@@ -250,11 +250,12 @@ def _is_alpha(file: Any, band: int, description: str) -> bool:
     seen: list[NDArray[Any]] = []
     for row in range(_PROBES):
         for col in range(_PROBES):
-            starts = (
-                max(0, (length - _PROBE_PX) * at // (_PROBES - 1))
-                for length, at in ((file.width, col), (file.height, row))
+            window = Window(
+                max(0, (file.width - _PROBE_PX) * col // (_PROBES - 1)),
+                max(0, (file.height - _PROBE_PX) * row // (_PROBES - 1)),
+                min(_PROBE_PX, file.width),
+                min(_PROBE_PX, file.height),
             )
-            window = Window(*starts, min(_PROBE_PX, file.width), min(_PROBE_PX, file.height))
             try:
                 values = file.read(band, window=window.to_rasterio())
             except RasterioError:
