@@ -47,3 +47,12 @@ def test_a_single_logit_is_binary_cross_entropy():
     expected = F.binary_cross_entropy_with_logits(logit[:, 0], labels.float())
     assert segmentation_loss(class_logits(logit), labels, 0.0) == pytest.approx(expected.item(), rel=1e-5)
     torch.testing.assert_close(class_logits(logit).softmax(1)[:, 1:], logit.sigmoid())
+
+
+def test_class_weights_weigh_the_mean_of_labelled_pixels():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 3, 5, 5), torch.randint(0, 3, (1, 5, 5))
+    labels[0, 0] = 255
+    weights = torch.tensor([0.5, 1.0, 4.0])
+    expected = F.cross_entropy(logits, labels, weights, ignore_index=255)
+    assert segmentation_loss(logits, labels, 0.0, weights) == pytest.approx(expected.item(), rel=1e-6)

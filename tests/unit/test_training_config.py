@@ -4,7 +4,7 @@ import pytest
 
 from nirlora.errors import OptionError
 from nirlora.protocol import LayerRef, TrainRequest
-from nirlora.training.config import apply_preset, make_recipe, steps_per_epoch
+from nirlora.training.config import apply_preset, class_weights, make_recipe, steps_per_epoch
 
 
 def request(**changes):
@@ -65,3 +65,11 @@ def test_steps_follow_the_labelled_area_within_bounds():
     assert steps_per_epoch(request(), 96 * 96 * 8 * 5, 96) == 20
     assert steps_per_epoch(request(), 10**9, 96) == 100
     assert steps_per_epoch(request(steps_per_epoch=3), 10**9, 96) == 3
+
+
+def test_rare_classes_weigh_more_and_the_paper_weighs_none():
+    assert class_weights([100, 400], 0.0) == ()
+    assert class_weights([100, 400], 1.0) == pytest.approx((2.5, 0.625))
+    assert class_weights([100, 400], 0.5) == pytest.approx((2.5**0.5, 0.625**0.5))
+    assert class_weights([100, 0], 1.0)[1] == 50
+    assert make_recipe(apply_preset(request(preset="lora-nir", positive_class="a")), 16, 768).balance == 0

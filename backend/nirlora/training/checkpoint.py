@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nirlora.errors import ModelError
+from nirlora.errors import ModelError, OutputError
 
 FORMAT = 1
 
@@ -36,7 +37,11 @@ _TENSORS = ("weights", "best_weights", "optimizer")
 
 
 def save_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
-    """Write ``state`` to ``path`` through a temporary file; ``fingerprint`` identifies the run's settings."""
+    """Write ``state`` to ``path`` through a temporary file; ``fingerprint`` identifies the run's settings.
+
+    Raises:
+        OutputError: The disk is full, say; an older checkpoint stays.
+    """
     tensors = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group in _TENSORS
@@ -45,10 +50,17 @@ def save_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
     scalars = {f: getattr(state, f) for f in state.__dataclass_fields__ if f not in _TENSORS}
     meta = {"format": str(FORMAT), "fingerprint": fingerprint, "state": json.dumps(scalars)}
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata=meta)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        save_file(tensors, part, metadata=meta)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OutputError(
+            f"The checkpoint {path} cannot be written: {error}.", hint="Is the disk full, or the folder gone?"
+        ) from error
 
 
 def load_checkpoint(path: Path, fingerprint: str) -> TrainState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nirlora.errors import OptionError
@@ -24,6 +25,7 @@ class Recipe:
         zoom: ``input_px / chip_px``.
         head_rate: Peak learning rate of the head.
         backbone_rate: Peak learning rate of what is trained inside the backbone.
+        balance: Power of the inverse class frequency that weighs the cross-entropy; 0: all classes alike.
     """
 
     chip_px: int
@@ -33,6 +35,7 @@ class Recipe:
     weight_decay: float
     schedule: str
     dice_weight: float
+    balance: float
     augment: AugmentConfig
 
     @property
@@ -96,16 +99,17 @@ def make_recipe(request: TrainRequest, patch: int, width: int) -> Recipe:
     chip_px = max(1, round(input_px / zoom))
     scale = math.sqrt(768 / width)
     rate = request.learning_rate
-    backbone = {"lora": 1e-3, "full": 1e-4, "frozen": 0.0}.get(request.adapter, 1e-3) * scale
+    backbone = {"lora": 1.6e-3, "full": 2e-4, "frozen": 0.0}.get(request.adapter, 1.6e-3) * scale
     paper = request.preset == "lora-nir"
     return Recipe(
         chip_px=chip_px,
         input_px=input_px,
-        head_rate=rate or 1e-3 * scale,
+        head_rate=rate or 1.6e-3 * scale,
         backbone_rate=rate or backbone,
         weight_decay=0.0 if paper else 0.01,
         schedule="lora-nir" if paper else "cosine",
         dice_weight=0.0 if paper else 1.0,
+        balance=0.0 if paper else 0.5,
         augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
     )
 
@@ -116,6 +120,19 @@ def steps_per_epoch(request: TrainRequest, labelled_px: int, chip_px: int) -> in
         return request.steps_per_epoch
     chips = 4 * labelled_px / (chip_px * chip_px)
     return int(min(100, max(10, math.ceil(chips / request.batch))))
+
+
+def class_weights(pixels: Sequence[int], balance: float) -> tuple[float, ...]:
+    """Weights of the cross-entropy, ``(mean pixels / pixels of the class) ** balance``.
+
+    Args:
+        pixels: Labelled training pixels of each class; classes without any weigh as if they had one.
+        balance: 0 gives no weights (an empty tuple), 1 makes all classes count alike.
+    """
+    if balance == 0:
+        return ()
+    mean = sum(pixels) / len(pixels)
+    return tuple((mean / max(count, 1)) ** balance for count in pixels)
 
 
 def _default_input_px(patch: int) -> int:

@@ -37,6 +37,7 @@ class LoopConfig:
     weight_decay: float = 0.01
     schedule: str = "cosine"  # cosine | lora-nir
     dice_weight: float = 1.0
+    class_weights: tuple[float, ...] = ()  # of the cross-entropy; empty: all equal
     clip_norm: float = 1.0
     max_seconds: float = 0.0
     patience: int = 0
@@ -192,7 +193,8 @@ def training_step(
     with accelerator.autocast():
         logits = net(images)
     logits = to_raster(class_logits(logits.float()), (y.shape[1], y.shape[2]))
-    loss = segmentation_loss(logits, labels, config.dice_weight)
+    weights = logits.new_tensor(config.class_weights) if config.class_weights else None
+    loss = segmentation_loss(logits, labels, config.dice_weight, weights)
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(loss)
     if config.clip_norm:

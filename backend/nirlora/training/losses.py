@@ -8,21 +8,28 @@ from torch import Tensor
 IGNORE = 255
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, dice_weight: float = 1.0) -> Tensor:
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, dice_weight: float = 1.0, class_weights: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy plus ``dice_weight`` times one minus the mean soft Dice of the classes present.
 
     Args:
         logits: ``(N, K, H, W)``, K >= 2.
         labels: ``(N, H, W)`` integers, 255 where unlabelled; those pixels count for nothing.
         dice_weight: 0 gives plain cross-entropy.
+        class_weights: ``(K,)`` weights of the cross-entropy; None: all equal.
 
     Returns:
         Scalar; 0 (with a graph) when no pixel is labelled.
     """
     labelled = labels != IGNORE
     target = labels.long()
-    count = labelled.sum().clamp(min=1)
-    cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="sum") / count
+    if class_weights is None:
+        count = labelled.sum().clamp(min=1)
+    else:
+        count = (class_weights[target.masked_fill(~labelled, 0)] * labelled).sum().clamp(min=1e-6)
+    summed = F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE, reduction="sum")
+    cross_entropy = summed / count
     if dice_weight == 0:
         return cross_entropy
     num_classes = logits.shape[1]

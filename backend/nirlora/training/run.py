@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from nirlora.bands import ChannelReader, InputTransform
-from nirlora.errors import DeviceError, OutputError
+from nirlora.errors import DeviceError, JobCancelled, OutputError
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.metrics import summarise
 from nirlora.models.backbones import backbone_spec
@@ -30,7 +30,7 @@ from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
 from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
-from nirlora.training.config import Recipe, apply_preset, make_recipe, steps_per_epoch
+from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
 from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
 from nirlora.training.loop import LoopConfig, fit
 from nirlora.training.validation import validation_batches
@@ -102,7 +102,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
     Args:
         request: What to train on and how.
         progress: Called at every step; may raise JobCancelled, which ends the training cleanly and
-            keeps the best model so far.
+            keeps the best model so far. Once the model is written, it leaves out the report.
 
     Returns:
         Paths, scores on the held-out labels, counts and times.
@@ -121,8 +121,11 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
         model = build_segmenter(setup.config)
         recipe = make_recipe(setup.request, model.patch, model.backbone.dim)
+        notes: tuple[str, ...] = ()
+        if request.resume and not paths.checkpoint.exists():
+            notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)
         state, stopped = _fit(setup, model, recipe, device, paths, say)
-        warnings = setup.data.warnings
+        warnings = setup.data.warnings + notes
         metrics = _metrics(setup, state)
         seconds = time.monotonic() - started
         card = _card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
@@ -131,9 +134,12 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         if request.report:
             from nirlora.training.summary import write_training_report
 
-            say(Progress("report", 1.0, "writing the report"))
-            write_training_report(paths.report, setup, model, recipe, card, state, device)
-            report = str(paths.report)
+            try:
+                say(Progress("report", 1.0, "writing the report"))
+                write_training_report(paths.report, setup, model, recipe, card, state, device)
+                report = str(paths.report)
+            except JobCancelled:  # the model is there: the job is done, less its report
+                warnings += ("Stopped before the report was written.",)
     if stopped != "cancelled":
         paths.checkpoint.unlink(missing_ok=True)
     counts = model.num_parameters()
@@ -232,6 +238,7 @@ def _fit(
         weight_decay=recipe.weight_decay,
         schedule=recipe.schedule,
         dice_weight=recipe.dice_weight,
+        class_weights=class_weights([c.train_pixels for c in data.split.counts], recipe.balance),
         max_seconds=request.max_seconds,
         patience=request.patience,
         seed=request.seed,
