@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nirlora.errors import ModelError
+from nirlora.errors import ModelError, OutputError
 from nirlora.training.checkpoint import (
     TrainState,
     load_checkpoint,
@@ -63,14 +63,18 @@ def test_other_settings_and_damage_are_refused(tmp_path):
         load_checkpoint(path, "run")
 
 
-def test_a_write_that_fails_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path, monkeypatch):
     path = tmp_path / "a"
     save_checkpoint(path, TrainState(step=1), "run")
 
-    def full_disk(*args, **kwargs):
-        raise OSError("no space left on device")
+    def full(tensors, part, metadata):
+        part.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nirlora.training.checkpoint.save_file", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr("nirlora.training.checkpoint.save_file", full)
+    with pytest.raises(OutputError, match="No space left"):
         save_checkpoint(path, TrainState(step=2), "run")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert load_checkpoint(path, "run").step == 1
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_checkpoint(tmp_path / "gone" / "a", TrainState(), "run")
