@@ -100,6 +100,24 @@ def test_cancelled_before_the_first_step_leaves_nothing(field, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_stopped_at_the_report_the_model_is_there_and_said_to_be(field, tmp_path):
+    def at_the_report(message):
+        if message.stage == "report":
+            raise nirlora.JobCancelled
+
+    result = nirlora.train(request_for(field, epochs=1, report=True), at_the_report)
+    assert read_bundle(result.model)[0].training["steps"] == 5
+    assert result.report == ""
+    assert "Stopped before the report was written." in result.warnings
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_nothing_to_resume_from_is_said(field):
+    result = nirlora.train(request_for(field, epochs=1, resume=True))
+    assert any("no field.nirlora.checkpoint to resume from" in w for w in result.warnings)
+    assert "resume" not in " ".join(nirlora.train(request_for(field, epochs=1)).warnings)
+
+
 def test_killed_at_any_moment_nothing_is_broken_and_resume_goes_on(field, tmp_path):
     out = tmp_path / "killed.nirlora"
     request = request_for(field, out=str(out), epochs=200, steps_per_epoch=2)
