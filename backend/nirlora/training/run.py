@@ -124,9 +124,6 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         notes: tuple[str, ...] = ()
         if request.resume and not paths.checkpoint.exists():
             notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)
-        notes: tuple[str, ...] = ()
-        if request.resume and not paths.checkpoint.exists():
-            notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)
         state, stopped = _fit(setup, model, recipe, device, paths, say)
         warnings = setup.data.warnings + notes
         metrics = _metrics(setup, state)
