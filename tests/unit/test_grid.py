@@ -48,11 +48,11 @@ def test_weights_sum_to_exactly_one_everywhere(axis):
     assert contributors.max() <= 2
 
 
-def test_ramps_are_centred_in_the_overlap_and_rise():
-    starts = tile_starts(20, 12, 4)
+def test_ramps_are_the_middle_half_of_the_overlap_and_rise():
+    starts = tile_starts(24, 16, 8)
     assert starts == (0, 8)
-    (ramp,) = ramps(12, starts)
-    assert (ramp.start, ramp.stop) == (8, 12)
+    (ramp,) = ramps(16, starts)
+    assert (ramp.start, ramp.stop) == (10, 14)
     rise = ramp.weights()
     assert (np.diff(rise) > 0).all()
     assert np.allclose(rise + rise[::-1], 1)

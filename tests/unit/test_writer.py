@@ -227,7 +227,7 @@ def test_block_cache_follows_the_width_within_limits(tmp_path):
         open_raster(strips) as source,
         MapWriter(MapOutputs(tmp_path / "map.tif"), source, CLASSES) as writer,
     ):
-        reading = 30_000 * 3 * 2 * (512 + 8)
+        reading = 30_000 * 3 * 2 * (512 + 4)
         assert writer.cache_bytes(512) == reading + 30_000 * 1024
         assert writer.cache_bytes(512, readers=2) == 2 * reading + 30_000 * 1024
         assert writer.cache_bytes(512, readers=99) == 1024 * mb

@@ -43,7 +43,7 @@ class RowBlender:
 
     Tiles come row by row, left to right. Each finishes one block of the raster: every block is the
     finished part of exactly one tile and lies inside it. Held between tiles are the strips where the next
-    tile of the row and the next row will blend, ``K * overlap * width`` numbers in all. Blending is a linear
+    tile of the row and the next row will blend, ``K * ramp * width`` numbers in all. Blending is a linear
     interpolation between two tiles along each axis, so equal logits stay exactly equal.
 
     Args:
@@ -55,8 +55,11 @@ class RowBlender:
         device = torch.device(device)
         self._cols = _spans(grid.width, grid.tile_w, grid.starts_x, device)
         self._rows = _spans(grid.height, grid.tile_h, grid.starts_y, device)
-        self._left: torch.Tensor | None = None
-        self._above: list[torch.Tensor | None] = [None] * len(self._cols)
+        self._grid = grid
+        self._left = self._above = torch.empty(0)
+        self._allocated = False
+        self._left_held = False
+        self._above_held = [False] * len(self._cols)
         self._next = 0
 
     def add(self, logits: torch.Tensor | None) -> tuple[Window, torch.Tensor | None]:
@@ -68,27 +71,40 @@ class RowBlender:
 
         Returns:
             The window that is finished now (inside this tile and the raster), and its logits
-            ``(K, rows, cols)``; None where the tile was skipped.
+            ``(K, rows, cols)``, a view of ``logits``; None where the tile was skipped.
         """
         i, j = divmod(self._next, len(self._cols))
         self._next += 1
         row, col = self._rows[i], self._cols[j]
-        left, above = (self._left if j else None), self._above[j]
         window = Window(col.start, row.start, col.stop - col.start, row.stop - row.start)
+        left_held, above_held = self._left_held and j > 0, self._above_held[j]
+        # Of a skipped tile nothing is carried: all that its strips could give lies where nothing is usable.
+        self._left_held = self._above_held[j] = logits is not None
         if logits is None:
-            # All that the carried strips could still give lies in this tile, where nothing is usable.
-            self._left = self._above[j] = None
             return window, None
+        if not self._allocated:
+            self._allocate(logits)
         used = logits[:, row.crop(row.start, row.carry_stop), :]
-        _blend(left, used[:, :, col.crop(col.start, col.start + len(col.rise))], col.rise)
-        self._left = used[:, :, col.crop(col.stop, col.carry_stop)].clone()
         block = used[:, :, col.crop(col.start, col.stop)]
-        _blend(above, block[:, : len(row.rise)], row.rise[:, None])
-        self._above[j] = block[:, row.stop - row.start :].clone()
-        return window, block[:, : row.stop - row.start]
+        left = self._left[:, : used.shape[1]]
+        above = self._above[:, :, col.start : col.stop]
+        if left_held:
+            _blend(left[:, :, : len(col.rise)], block[:, :, : len(col.rise)], col.rise)
+        left[:, :, : col.carry_stop - col.stop] = used[:, :, col.crop(col.stop, col.carry_stop)]
+        if above_held:
+            _blend(above[:, : len(row.rise)], block[:, : len(row.rise)], row.rise[:, None])
+        finished = row.stop - row.start
+        above[:, : row.carry_stop - row.stop] = block[:, finished:]
+        return window, block[:, :finished]
+
+    def _allocate(self, logits: torch.Tensor) -> None:
+        """One buffer each for the whole run: strips that come and go would leave a heap full of holes."""
+        self._allocated = True
+        num_classes, tile_h, _ = logits.shape
+        self._left = logits.new_empty(num_classes, tile_h, max(len(c.rise) for c in self._cols))
+        self._above = logits.new_empty(num_classes, max(len(r.rise) for r in self._rows), self._grid.width)
 
 
-def _blend(before: torch.Tensor | None, after: torch.Tensor, rise: torch.Tensor) -> None:
+def _blend(before: torch.Tensor, after: torch.Tensor, rise: torch.Tensor) -> None:
     """Fade from ``before`` to ``after``, in place in ``after``."""
-    if before is not None and before.numel():
-        after.copy_(torch.lerp(before, after, rise))
+    after.copy_(torch.lerp(before, after, rise))

@@ -64,11 +64,11 @@ def predict_map(
     grid = options.grid(writer.width, writer.height)
     tally = _Tally(engine.num_classes, options)
     meter = _Meter(len(grid), grid.width * grid.height, progress)
-    blender = RowBlender(grid, engine.device)
     readers = options.readers or _num_readers(engine.device)
     cache = writer.cache_bytes(grid.tile_h, readers)
     with rasterio.Env(GDAL_CACHEMAX=cache), ExitStack() as stack:  # in bytes, here
         stack.enter_context(torch.inference_mode())
+        blender = RowBlender(grid, engine.device)
         tiles = stack.enter_context(_TilesAhead(reader, readers, grid, options, engine.batch))
         behind = stack.enter_context(_WriterBehind(writer, tally))
         for batch in _batches(tiles, engine):

@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from nirlora.errors import OutputError
 
 BLOCK_PX = 512
-LEAST_CACHE = 48 * 2**20  # bytes; GDAL's own default is a share of all memory
+_CACHE = 24 * 2**20  # bytes, at least; GDAL's own default is a share of all memory
 
 
 def write_cog(part: Path, out: Path, *, resampling: str) -> None:
@@ -31,7 +31,9 @@ def write_cog(part: Path, out: Path, *, resampling: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.Env(GDAL_CACHEMAX=LEAST_CACHE):
+            with rasterio.open(part) as file:
+                block_row = file.width * file.count * BLOCK_PX
+            with rasterio.Env(GDAL_CACHEMAX=min(max(_CACHE, 2 * block_row), 2**30)):
                 rasterio.shutil.copy(
                     part,
                     out,

@@ -104,8 +104,9 @@ class Ramp:
 def ramps(tile: int, starts: Sequence[int]) -> tuple[Ramp, ...]:
     """The hand-over between each pair of neighbouring tiles.
 
-    A ramp fills the overlap, centred, but is never wider than the smallest distance of two starts, so
-    ramps are disjoint and no pixel takes from more than two tiles of a row, whatever the overlap.
+    A ramp is the middle half of the overlap: the outer quarters, where one tile sees least around a pixel,
+    are left to the other tile alone. It is never wider than the smallest distance of two starts, so ramps
+    are disjoint and no pixel takes from more than two tiles of a row, whatever the overlap.
 
     Args:
         tile: Pixels of a tile.
@@ -116,7 +117,7 @@ def ramps(tile: int, starts: Sequence[int]) -> tuple[Ramp, ...]:
     result = []
     for a, b in pairs:
         shared = a + tile - b
-        width = min(shared, narrowest)
+        width = min(shared - shared // 2, narrowest)
         start = b + (shared - width) // 2
         result.append(Ramp(start, start + width))
     return tuple(result)

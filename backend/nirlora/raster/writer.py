@@ -17,14 +17,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from nirlora.errors import OutputError
 from nirlora.protocol import ClassInfo
-from nirlora.raster.cog import BLOCK_PX, LEAST_CACHE, lost_georeference, write_cog
+from nirlora.raster.cog import BLOCK_PX, lost_georeference, write_cog
 from nirlora.raster.grid import Window
 from nirlora.raster.outputs import check_output, publish, remove_temporary, with_suffix, write_text
 from nirlora.raster.source import RasterSource
 from nirlora.raster.style import colour_table, pam_xml, qml
 
 NODATA = 255
-_MOST_CACHE = 2**30  # bytes
+_LEAST_CACHE, _MOST_CACHE = 48 * 2**20, 2**30  # bytes
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ class MapWriter:
             readers: Handles that read the raster at the same time.
         """
         row_bytes, block_rows = self._source_row
-        reading = row_bytes * min(tile_rows + 2 * block_rows, self.height) * readers
-        bands = sum(file.count for file in self._files.values())
-        return min(max(reading + self.width * bands * 2 * BLOCK_PX, LEAST_CACHE), _MOST_CACHE)
+        reading = row_bytes * min(tile_rows + block_rows, self.height) * readers
+        bands = sum(int(file.count) for file in self._files.values())
+        return min(max(reading + self.width * bands * 2 * BLOCK_PX, _LEAST_CACHE), _MOST_CACHE)
 
     def write(self, window: Window, block: MapBlock) -> None:
         """Write one finished block into all outputs.
