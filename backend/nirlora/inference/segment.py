@@ -10,23 +10,24 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from nirlora.bands import ChannelReader, InputTransform, check_reader
-from nirlora.errors import OptionError
+from nirlora.errors import OptionError, OutputError, RasterError
 from nirlora.inference.options import MapStatistics, PredictOptions
 from nirlora.inference.predict import predict_map
 from nirlora.inference.torch_engine import TorchEngine
-from nirlora.models.bundle import ModelCard, load_segmenter
+from nirlora.models.bundle import load_segmenter
 from nirlora.protocol import ClassArea, ClassInfo, Progress, SegmentRequest, SegmentResult
 from nirlora.raster.outputs import check_output, write_text
 from nirlora.raster.source import RasterSource, open_raster
 from nirlora.raster.writer import MapOutputs, MapWriter
 from nirlora.vector.aoi import open_aoi
 from nirlora.vector.area import AreaModel
-from nirlora.vector.polygonise import polygonise
+from nirlora.vector.polygonise import is_polygon_map, polygonise
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]
 
 _OVERLAP_SHARE = 4  # of a tile's side
+_TAG = "NIRLORA_MODEL"
 _TILE_CHIPS = 2  # tile side in training chips; measured: no worse than one chip, and less overlap to compute
 
 
@@ -74,18 +75,20 @@ def segment(request: SegmentRequest, progress: ProgressCallback | None = None) -
         with MapWriter(outputs, source, card.classes) as writer:
             statistics = predict_map(reader, engine, writer, options, _within(say, 0.0, 0.9))
             say(Progress("finish", 0.9, "writing overviews"))
-            written = writer.finalise()
-        table = _areas(card.classes, statistics)
+            whole = writer.pack()
+            if polygons is not None:
+                drawing = Progress("finish", 0.95, "drawing polygons")
+                polygonise(
+                    whole,
+                    polygons,
+                    card.classes,
+                    min_area_m2=request.min_area_m2,
+                    tick=lambda: say(drawing),
+                )
+            written = writer.finalise()  # last: nobody is asked any more whether to stop
         if polygons is not None:
-            drawing = Progress("finish", 0.95, "drawing polygons")
-            polygonise(
-                outputs.map,
-                polygons,
-                card.classes,
-                min_area_m2=request.min_area_m2,
-                tick=lambda: say(drawing),
-            )
             written["polygons"] = str(polygons)
+        table = _areas(card.classes, statistics)
         write_text(areas_path, _csv(table))
         written["areas"] = str(areas_path)
     warnings += [*(aoi.warnings if aoi else ()), *_notes(statistics, source), *statistics.warnings]
@@ -117,7 +120,7 @@ def _outputs(request: SegmentRequest) -> MapOutputs:
         confidence=out.with_name(f"{out.stem}_confidence.tif") if request.confidence else None,
         probabilities=out.with_name(f"{out.stem}_probabilities.tif") if request.probabilities else None,
         overwrite=request.overwrite,
-        tags={"NIRLORA_MODEL": model.name},
+        tags={_TAG: model.name},
     )
 
 
@@ -127,6 +130,9 @@ def _side_outputs(
     """Paths of the area table and the polygons, checked before any work."""
     areas = outputs.map.with_name(f"{outputs.map.stem}_areas.csv")
     check_output(areas, overwrite=request.overwrite, inputs=[source.path])
+    for path in outputs.wanted().values():
+        if path.exists() and not _is_map(path):
+            raise _not_ours(path)
     if not request.polygons:
         return areas, None
     polygons = Path(request.polygons)
@@ -136,7 +142,25 @@ def _side_outputs(
             hint=f"Name it {polygons.stem}.gpkg, for example.",
         )
     check_output(polygons, overwrite=request.overwrite, inputs=[source.path, *filter(None, [request.aoi])])
+    if polygons.exists() and not is_polygon_map(polygons):
+        raise _not_ours(polygons)
     return areas, polygons
+
+
+def _is_map(path: Path) -> bool:
+    """Whether a raster is one of ours; another one may be the user's only copy."""
+    try:
+        with open_raster(path) as source:
+            return _TAG in source.tags
+    except RasterError:
+        return False
+
+
+def _not_ours(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} exists and is no earlier map, so it is not replaced.",
+        hint="Choose another name (it may hold your labels), or remove the file yourself.",
+    )
 
 
 def _within(say: ProgressCallback, start: float, stop: float) -> ProgressCallback:

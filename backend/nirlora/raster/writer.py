@@ -93,6 +93,7 @@ class MapWriter:
         )
         self._grid = {"transform": source.transform, "crs": source.crs}
         self._files: dict[str, Any] = {}
+        self._sidecar = ""
         wanted = outputs.wanted()
         if len({p.resolve() for p in wanted.values()}) < len(wanted):
             raise OutputError("Two outputs have the same path.", hint="Give each output its own name.")
@@ -147,8 +148,31 @@ class MapWriter:
                 f"Writing beside {self.outputs.map} failed: {error}.", hint="Is the disk full?"
             ) from error
 
+    def pack(self) -> Path:
+        """Make every output whole under a temporary name; nothing more can be written then.
+
+        Returns:
+            The map, to be read until :meth:`finalise`.
+
+        Raises:
+            OutputError: The disk is full, say; nothing is left behind.
+        """
+        try:
+            self._close()
+            for kind, path in self.outputs.wanted().items():
+                part, whole = with_suffix(path, ".part"), with_suffix(path, ".part.cog")
+                write_cog(part, whole, resampling="mode" if kind == "map" else "average")
+                part.unlink()
+                if kind == "map":
+                    self._sidecar = pam_xml(self.classes, lost_georeference(whole, **self._grid))
+                    write_text(with_suffix(whole, ".aux.xml"), self._sidecar)
+        except BaseException:
+            self.abort()
+            raise
+        return with_suffix(self.outputs.map, ".part.cog")
+
     def finalise(self) -> dict[str, str]:
-        """Make the outputs whole and give them their names.
+        """Make the outputs whole, unless :meth:`pack` did, and give them their names.
 
         Returns:
             Kind -> path: ``map``, ``style``, and ``confidence`` and ``probabilities`` where wanted.
@@ -157,23 +181,16 @@ class MapWriter:
             OutputError: The disk is full, or a file of that name is in use; nothing new is left behind.
         """
         wanted = self.outputs.wanted()
+        if not self._sidecar:
+            self.pack()
         try:
-            self._close()
-            sidecar = ""
-            for kind, path in wanted.items():
-                part, whole = with_suffix(path, ".part"), with_suffix(path, ".part.cog")
-                write_cog(part, whole, resampling="mode" if kind == "map" else "average")
-                part.unlink()
-                if kind == "map":
-                    sidecar = pam_xml(self.classes, lost_georeference(whole, **self._grid))
             for kind, path in reversed(wanted.items()):  # the map last: where it is, all is
                 publish(path, with_suffix(path, ".part.cog"))
                 if kind == "map":
-                    write_text(with_suffix(path, ".aux.xml"), sidecar)
+                    write_text(with_suffix(path, ".aux.xml"), self._sidecar)
             write_text(self.style_path, qml(self.classes))
-        except BaseException:
+        finally:
             self.abort()
-            raise
         return {kind: str(path) for kind, path in wanted.items()} | {"style": str(self.style_path)}
 
     def abort(self) -> None:

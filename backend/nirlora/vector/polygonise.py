@@ -15,7 +15,7 @@ import pyogrio
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.features import shapes
 
@@ -95,6 +95,16 @@ def polygonise(
             hint="Is the folder there and writable, the disk full, or the file open in QGIS?",
         ) from error
     return PolygoniseResult(writer.written, writer.dropped)
+
+
+def is_polygon_map(path: Path) -> bool:
+    """Whether a file is what :func:`polygonise` writes, so that replacing it loses nobody's drawings."""
+    try:
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+        fields = set(pyogrio.read_info(path, layer=LAYER)["fields"]) if LAYER in names else set()
+    except (DataSourceError, DataLayerError):
+        return False
+    return names == [LAYER] and fields >= {"value", "name", "color", "area_m2"}
 
 
 def _open(path: str | Path) -> Any:
