@@ -90,7 +90,7 @@ def _match(labels: LabelSource, classes: Sequence[ClassInfo], positive: str) -> 
     names = [c.name for c in classes]
     rename = None
     if positive:
-        rename = {n: names[0] for n in labels.classes if n not in names}
+        rename = {n: names[0] for n in labels.classes if n != positive}
     unknown = [] if positive else [n for n in labels.classes if n not in names]
     if not positive and len(unknown) == len(labels.classes):
         raise LabelsError(
@@ -99,6 +99,11 @@ def _match(labels: LabelSource, classes: Sequence[ClassInfo], positive: str) -> 
             hint="Check --class-field, or use the model that was trained with these classes.",
         )
     notes = []
+    if positive and positive not in labels.classes:
+        notes.append(
+            f"No label is of the class {positive!r} that the model finds; all count as {names[0]!r}: "
+            f"{', '.join(labels.classes)}."
+        )
     if unknown:
         notes.append(f"The model does not know {', '.join(unknown)}; labels of it were not scored.")
     return labels.with_classes(names, rename), notes

@@ -90,7 +90,7 @@ class TorchEngine:
         if failed == 1:
             raise DeviceError(
                 f"One tile does not fit into the memory of {self.device_name}.",
-                hint="Choose a smaller --tile, or --device cpu.",
+                hint="Choose a smaller --tile-px, or --device cpu.",
             )
         self.batch = failed // 2
         self.warnings.append(
