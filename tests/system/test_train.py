@@ -193,6 +193,18 @@ def test_a_positive_class_makes_a_binary_model_with_one_logit(field):
     assert ((data[0] == 1) == (field.truth == 2)).mean() > 0.95
 
 
+def test_a_positive_class_may_be_called_other(field, tmp_path):
+    boxes = [
+        (pixel_box(grid_transform(), 16 * i + 3, 9, 9, 9), {"class": ("crop", "soil", "other")[i % 3]})
+        for i in range(9)
+    ]
+    labels = make_polygons(tmp_path / "o.gpkg", boxes)
+    layers = (LayerRef(str(field.raster), str(labels)),)
+    made = nirlora.plan(request_for(field, layers=layers, positive_class="other"))
+    assert [c["name"] for c in made["classes"]] == ["rest", "other"]
+    assert all(c["train_pixels"] for c in made["classes"])
+
+
 def test_several_rasters_make_one_training_set(field, tmp_path):
     other = tmp_path / "second"
     other.mkdir()
@@ -281,6 +293,13 @@ def test_impossible_outputs_and_options_are_refused_before_any_work(field, tmp_p
     with pytest.raises(OutputError, match="exists"):
         nirlora.train(request_for(field, overwrite=False))
     assert (tmp_path / "field.nirlora").read_bytes() == b"mine"
+    (tmp_path / "field.nirlora").unlink()
+    (tmp_path / "field_report.html").write_text("mine")
+    with pytest.raises(OutputError, match=r"field_report\.html exists"):
+        nirlora.train(request_for(field, overwrite=False, report=True))
+    (tmp_path / "field.nirlora.part").write_bytes(b"of a training that runs now")
+    nirlora.plan(request_for(field))
+    assert (tmp_path / "field.nirlora.part").exists()
     with pytest.raises(OptionError):
         nirlora.train(request_for(field, adapter="nonsense"))
     with pytest.raises(OptionError):

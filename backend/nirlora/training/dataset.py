@@ -16,7 +16,7 @@ from nirlora.vector.items import LabelSource
 from nirlora.vector.labels import open_labels
 from nirlora.vector.split import Split, split_groups
 
-REST = "other"
+REST = "other"  # of a binary model: everything but the positive class
 REST_COLOR = "#bdbdbd"
 
 
@@ -137,14 +137,15 @@ def _common_classes(
                 f"There is no class {request.positive_class!r}; labelled are {', '.join(sorted(colors))}.",
                 hint="Name one of these with --positive-class.",
             )
-        rename = {name: REST for name in colors if name != request.positive_class}
+        rest = REST if request.positive_class != REST else "rest"
+        rename = {name: rest for name in colors if name != request.positive_class}
         if not rename:
             raise LabelsError(
                 f"Only {request.positive_class!r} is labelled; unlabelled pixels are not background.",
                 hint="Draw polygons of what it is not, with any other class name.",
             )
         positive = ClassInfo(1, request.positive_class, colors[request.positive_class])
-        return (ClassInfo(0, REST, REST_COLOR), positive), rename
+        return (ClassInfo(0, rest, REST_COLOR), positive), rename
     names = list(request.classes) or _in_order(opened)
     if len(names) < 2:
         raise LabelsError(

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from nirlora.bands import ChannelReader, InputTransform
-from nirlora.errors import DeviceError, JobCancelled, OutputError
+from nirlora.errors import DeviceError, JobCancelled
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.metrics import summarise
 from nirlora.models.backbones import backbone_spec
@@ -27,6 +27,7 @@ from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.models.stem import normalisation
 from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
+from nirlora.raster.outputs import check_output
 from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
@@ -162,29 +163,16 @@ def output_paths(request: TrainRequest) -> Paths:
     """Where this request writes.
 
     Raises:
-        OutputError: The folder is missing or read-only, or the model exists and must not be overwritten.
+        OutputError: The folder is missing or read-only, or model or report exist and must not be overwritten.
     """
     first = Path(request.layers[0].path) if request.layers else Path("model")
     model = Path(request.out) if request.out else first.with_suffix(".nirlora")
     if model.suffix != ".nirlora":
         model = model.with_name(model.name + ".nirlora")
-    folder = model.parent
-    if not folder.is_dir():
-        raise OutputError(f"There is no folder {folder} to write {model.name} to.", hint="Create it first.")
-    if model.exists() and not request.overwrite:
-        raise OutputError(f"{model} exists.", hint="Choose another --out, or allow overwriting.")
-    probe = model.with_name(model.name + ".part")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write to {folder}: {error.strerror}.",
-            hint="Choose a writable folder with --out.",
-        ) from error
-    return Paths(
-        model, model.with_name(f"{model.stem}_report.html"), model.with_name(model.name + ".checkpoint")
-    )
+    report = model.with_name(f"{model.stem}_report.html")
+    for path in (model, report) if request.report else (model,):
+        check_output(path, overwrite=request.overwrite)
+    return Paths(model, report, model.with_name(model.name + ".checkpoint"))
 
 
 def chip_spec(setup: Setup, recipe: Recipe) -> ChipSpec:
