@@ -182,3 +182,11 @@ def test_classes_can_be_merged(tmp_path, image):
     labels = open_labels(write_raster(tmp_path / "l.tif", values, nodata=255), image)
     binary = labels.with_classes(["rest", "2"], {"0": "rest", "1": "rest", "3": "rest"})
     np.testing.assert_array_equal(binary.rasterise(image.window), values == 2)
+
+
+def test_a_label_raster_in_a_geopackage(tmp_path):
+    values = np.ones((48, 64), np.uint8)
+    values[:, 32:] = 2
+    path = write_raster(tmp_path / "labels.gpkg", values, driver="GPKG")
+    with open_raster(empty_raster(tmp_path / "i.tif")) as source:
+        assert open_labels(path, source).classes == ("1", "2")

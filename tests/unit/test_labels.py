@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from grids import ROTATED, centres, discs, empty_raster, from_pixels, write_vector
-from nirlora.errors import LabelsError
+from nirlora.errors import LabelsError, RasterError
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 from nirlora.vector.labels import UNLABELLED, open_labels
@@ -301,6 +301,30 @@ def test_what_cannot_be_reprojected_is_skipped(tmp_path, image):
     labels = open_labels(tmp_path / "a.gpkg", image)
     assert [i.pixels for i in labels.items] == [30]
     assert labels.warnings == ("1 geometry skipped: cannot be reprojected.",)
+
+
+def test_damaged_vector_files_are_told(tmp_path, image):
+    good = write_vector(tmp_path / "a.gpkg", from_pixels(SQUARES), {"class": ["a", "b", "c"]}).read_bytes()
+    for name, content in (("cut.gpkg", good[:30_000]), ("none.gpkg", b""), ("x.geojson", b"{")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(LabelsError, match=r"cannot be opened as a vector file"):
+            open_labels(tmp_path / name, image)
+
+
+def test_a_damaged_raster_database_is_told(tmp_path, monkeypatch):
+    def damaged(*args, **kwargs):
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    (tmp_path / "a.tif").write_bytes(b"")
+    monkeypatch.setattr("rasterio.open", damaged)
+    with pytest.raises(RasterError, match="cannot be opened as a raster"):
+        open_raster(tmp_path / "a.tif")
+
+
+def test_no_class_field(tmp_path, image):
+    path = write_vector(tmp_path / "a.gpkg", from_pixels(SQUARES), {"class": ["a", "b", "c"]})
+    with pytest.raises(LabelsError, match="No class field"):
+        open_labels(path, image, class_field="")
 
 
 def test_class_names_are_one_line_without_control_characters():

@@ -221,7 +221,7 @@ def _open(path: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
-    except (RasterioError, CRSError) as error:
+    except (RasterioError, CRSError, UnicodeDecodeError) as error:  # the last one of damaged databases
         raise RasterError(
             f"{path} cannot be opened as a raster: {error}.",
             hint="Expected a format that GDAL reads, such as GeoTIFF; try gdalinfo on it.",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nirlora.errors import LabelsError
-from nirlora.raster.source import RasterSource
+from nirlora.errors import LabelsError, RasterError
+from nirlora.raster.source import RasterSource, open_raster
 
 from .items import MAX_CLASSES, UNLABELLED, LabelItem, LabelSource
 from .label_raster import open_label_raster
 from .polygons import open_polygons
 from .reading import split_path, vector_layers
+
+_VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".csv")
 
 __all__ = ["MAX_CLASSES", "UNLABELLED", "LabelItem", "LabelSource", "open_labels"]
 
@@ -47,8 +49,22 @@ def open_labels(
     layers = vector_layers(file)
     if layers is not None and any(spatial for _, spatial in layers):
         return open_polygons(str(path), source, class_field, point_buffer_m, classes)
+    if layers is None and Path(file).suffix.lower() in _VECTOR_SUFFIXES and not _is_raster(file):
+        raise LabelsError(
+            f"{file} cannot be opened as a vector file; it may be damaged or empty.",
+            hint="Copy it again, or open it in QGIS and save it anew.",
+        )
     if layers:
         raise LabelsError(
             f"{file} is a table without geometries.", hint="Give a file of polygons, or a label raster."
         )
     return open_label_raster(file, source, classes)
+
+
+def _is_raster(file: str) -> bool:
+    """A GeoPackage may hold either."""
+    try:
+        open_raster(file).close()
+    except RasterError:
+        return False
+    return True

@@ -28,6 +28,10 @@ def open_polygons(
     path: str, source: RasterSource, class_field: str, point_buffer_m: float, classes: Sequence[str]
 ) -> BlockLabels:
     """Read polygons and points as labels; see :func:`nirlora.vector.labels.open_labels`."""
+    if not class_field:
+        raise LabelsError(
+            "No class field was named.", hint="Name the field that holds the class of a polygon."
+        )
     layer = read_layer(path, class_field, optional=("color", "colour"))
     texts = class_texts(layer.columns[class_field])
     warnings = list(layer.warnings)
