@@ -15,7 +15,7 @@ from training_field import make_field
 
 import nirlora
 from data.make_data import grid_transform, make_polygons, make_raster, pixel_box
-from nirlora.errors import LabelsError, ModelError, OptionError, OutputError
+from nirlora.errors import LabelsError, ModelError, OptionError, OutputError, RasterError
 from nirlora.models.bundle import read_bundle
 from nirlora.protocol import EvaluateRequest, LayerRef, SegmentRequest, TrainRequest
 from nirlora.raster.source import open_raster
@@ -304,3 +304,31 @@ def test_impossible_outputs_and_options_are_refused_before_any_work(field, tmp_p
         nirlora.train(request_for(field, adapter="nonsense"))
     with pytest.raises(OptionError):
         nirlora.train(request_for(field, batch=0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": -1}, "--seed"),
+        ({"seed": 2**70}, "--seed"),
+        ({"alpha": float("nan")}, "--alpha"),
+        ({"zoom": 1e-9}, "--zoom"),
+        ({"zoom": 1000.0}, "--zoom"),
+        ({"chip_px": 10**6}, "--chip-px"),
+        ({"point_buffer_m": float("nan")}, "--point-buffer-m"),
+        ({"rank": 5000, "adapter": "lora"}, "rank is 5000"),
+        ({"head": "aspp", "aspp_rates": ()}, "ASPP"),
+        ({"head": "aspp", "aspp_rates": (0,)}, "ASPP"),
+        ({"reflectance_scale": 0.0}, "positive scale"),
+        ({"reflectance_scale": -1.0}, "positive scale"),
+        ({"reflectance_offset": float("nan")}, "positive scale and a number"),
+    ],
+)
+def test_a_plan_refuses_the_numbers_that_training_could_not_use(field, changes, said):
+    with pytest.raises(OptionError, match=said):
+        nirlora.plan(request_for(field, **changes))
+
+
+def test_an_empty_path_is_no_raster(field):
+    with pytest.raises(RasterError):
+        nirlora.plan(request_for(field, layers=(LayerRef(""),)))

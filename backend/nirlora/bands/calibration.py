@@ -5,11 +5,14 @@ Nothing is guessed from values: a file that does not say its scale is used as it
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+from nirlora.errors import OptionError
 
 from .detect import BandRoles
 from .roles import THERMAL, base_role
@@ -55,10 +58,18 @@ def calibrate(
         source: An open raster; no pixel is read.
         roles: Its bands; thermal bands are left as they are by sensor rules.
         scale, offset: The user's own, before everything else.
+
+    Raises:
+        OptionError: The scale is not positive, or one of them is no number.
     """
     count = source.count
     if scale is not None or offset is not None:
         pair = (1.0 if scale is None else scale, offset or 0.0)
+        if not (math.isfinite(pair[0]) and pair[0] > 0 and math.isfinite(pair[1])):
+            raise OptionError(
+                f"Reflectance is pixel * {pair[0]} + {pair[1]}, expected a positive scale and a number.",
+                hint="For Sentinel-2 it is --reflectance-scale 0.0001, for example.",
+            )
         return _same(count, pair, "given by the user")
     if any(s != 1 for s in source.scales) or any(o != 0 for o in source.offsets):
         return Calibration(tuple(source.scales), tuple(source.offsets), True, "scale in the file")

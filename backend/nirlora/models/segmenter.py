@@ -166,7 +166,12 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
 
 
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
-    """:meth:`Segmenter.num_parameters` of ``config`` without weights, memory or time spent on them."""
+    """:meth:`Segmenter.num_parameters` of ``config`` without weights, memory or time spent on them.
+
+    Raises:
+        OptionError: As :func:`build_segmenter` would.
+    """
+    _check_sizes(config)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _assemble(config, build_backbone(config.backbone), _roles(config), "").num_parameters()

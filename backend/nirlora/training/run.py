@@ -33,6 +33,7 @@ from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
 from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
+from nirlora.training.limits import check_limits
 from nirlora.training.loop import LoopConfig, fit
 from nirlora.training.validation import validation_batches
 from nirlora.versions import versions
@@ -68,6 +69,7 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
         NirLoraError: The data or an option cannot be used.
     """
     request = apply_preset(request)
+    check_limits(request)
     name, source = resolve_backbone(request.backbone or DEFAULT_BACKBONE)
     spec = backbone_spec(name)
     data = open_training_set(request, stack)
@@ -165,7 +167,7 @@ def output_paths(request: TrainRequest) -> Paths:
     Raises:
         OutputError: The folder is missing or read-only, or model or report exist and must not be overwritten.
     """
-    first = Path(request.layers[0].path) if request.layers else Path("model")
+    first = Path((request.layers[0].path if request.layers else "") or "model")
     model = Path(request.out) if request.out else first.with_suffix(".nirlora")
     if model.suffix != ".nirlora":
         model = model.with_name(model.name + ".nirlora")
