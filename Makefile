@@ -1,6 +1,6 @@
 # make demo    from nothing to a map: installs into .venv, generates a field, trains, segments, scores
 # make test    installs what tests need, then lint, types and the tests (without the minutes-long ones)
-# Other targets: test-all lint bench clean
+# Other targets: test-all lint bench accuracy clean
 
 SHELL := /bin/bash
 VENV := .venv
@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 DEMO_OUT ?= demo
 DEMO_SECONDS ?= 200
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nirlora demo --out $(DEMO_OUT) --seconds $(DEMO_SECONDS)
@@ -32,8 +32,12 @@ lint: $(VENV)/.installed-dev
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p nirlora -p nirlora_train
 
 bench: $(VENV)/.installed-dev
-	@for script in $$(grep -l __main__ tests/benchmarks/*.py); do \
-	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in segment_speed segment_memory training_step; do \
+	  echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+
+# Hours of training on real rasters (../shared/data or --data); finished runs are kept and not repeated.
+accuracy: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmarks/accuracy.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

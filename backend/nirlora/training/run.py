@@ -220,6 +220,8 @@ def _fit(
     state = TrainState()
     if request.resume and paths.checkpoint.exists():
         state = load_checkpoint(paths.checkpoint, fingerprint)
+    elif request.resume:
+        say(Progress("prepare", 0.0, f"no checkpoint {paths.checkpoint.name}: starting from the beginning"))
     config = LoopConfig(
         epochs=request.epochs,
         steps_per_epoch=steps_per_epoch(request, data.labelled_px(), recipe.chip_px),
