@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from data.make_data import make_raster
 from grids import NORTH_UP, ROTATED, empty_raster, write_raster
 from nirlora.errors import LabelsError
 from nirlora.raster.grid import Window
@@ -190,3 +191,16 @@ def test_a_label_raster_in_a_geopackage(tmp_path):
     path = write_raster(tmp_path / "labels.gpkg", values, driver="GPKG")
     with open_raster(empty_raster(tmp_path / "i.tif")) as source:
         assert open_labels(path, source).classes == ("1", "2")
+
+
+def test_with_a_mask_zero_is_a_class(tmp_path):
+    values = np.zeros((1, 48, 64), np.uint8)
+    values[:, :, 32:] = 1
+    mask = np.ones((48, 64), bool)
+    mask[:, :8] = False
+    path = make_raster(tmp_path / "l.tif", values, mask=mask, transform=NORTH_UP)
+    with open_raster(empty_raster(tmp_path / "i.tif")) as source:
+        labels = open_labels(path, source)
+        assert labels.classes == ("0", "1")
+        expected = np.where(mask, values[0], UNLABELLED)
+        np.testing.assert_array_equal(labels.rasterise(source.window), expected)

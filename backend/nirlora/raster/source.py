@@ -111,6 +111,12 @@ class RasterSource:
         rows, cols = self._file.block_shapes[0]
         return int(rows), int(cols)
 
+    @property
+    def says_valid(self) -> bool:
+        """Whether the file says which pixels count: a nodata value, a mask or alpha."""
+        masked = any(MaskFlags.all_valid not in flags for flags in self._file.mask_flag_enums)
+        return masked or bool(self._alpha) or any(value is not None for value in self.nodata)
+
     def reopen(self) -> RasterSource:
         """The same raster, opened again, for use in another thread."""
         return RasterSource(replace(self.ref))

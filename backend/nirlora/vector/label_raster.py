@@ -27,8 +27,8 @@ _BINS = 1 << 20
 def open_label_raster(path: str, source: RasterSource, classes: Sequence[str] = ()) -> BlockLabels:
     """Open a raster of class numbers as labels for another raster.
 
-    Unlabelled is: nodata; 255; and 0 if the file declares no nodata value, does not name 0 (categories,
-    ``CLASSES``, or a ``.qml`` beside it) and ``classes`` does not list ``"0"``. A raster on another
+    Unlabelled is: nodata; 255; and 0 if the file declares no nodata value or mask, does not name 0
+    (categories, ``CLASSES``, or a ``.qml`` beside it) and ``classes`` does not list it. A raster on another
     grid or CRS is warped by nearest neighbour while it is read. Items are square cells (16 to 64 pixels,
     larger for large rasters: at most 4096 cells), one item per cell and class; a cell is a group.
 

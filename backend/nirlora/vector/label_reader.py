@@ -47,7 +47,7 @@ class LabelReader:
             raise LabelsError(error.message, hint=error.hint) from error
         own = self._own
         self.legend = read_legend(path, own)
-        self.has_nodata = own.nodata[0] is not None
+        self.has_nodata = own.says_valid
         if own.count > 1:
             self.warnings.append(f"{path} has {own.count} bands; band 1 is taken as the labels.")
         if own.crs is None and source.crs is not None:
