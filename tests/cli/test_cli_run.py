@@ -245,6 +245,18 @@ def test_second_ctrl_c_stops_at_once(cli, job):
     assert cli(*TRAIN).code == 130
 
 
+def test_ctrl_c_stops_a_dry_run_at_once(cli, job):
+    def plan(request):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+        raise AssertionError("went on")
+
+    job("plan", plan)
+    done = cli(*TRAIN, "--dry-run")
+    assert done.code == 130
+    assert "stopping after this step" not in done.err
+
+
 def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 

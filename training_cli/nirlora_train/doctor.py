@@ -11,7 +11,7 @@ def doctor(json: Json = False, debug: Debug = False) -> None:
     """Check the installation: versions, a real small operation on each device, and known problems."""
     from nirlora.doctor import examine
 
-    report = execute(lambda progress: examine(), debug=debug)
+    report = execute(lambda progress: examine(), debug=debug, silent=True)
     emit_json(report.to_dict()) if json else show_doctor(report)
     if not report.usable:
         raise Failure(1)

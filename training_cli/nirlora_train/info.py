@@ -19,5 +19,5 @@ def info(
     """Say what a raster or model file is: bands and their roles, values, size; or classes and scores."""
     from nirlora.info import describe
 
-    facts = execute(lambda progress: describe(path), debug=debug)
+    facts = execute(lambda progress: describe(path), debug=debug, silent=True)
     emit_json(facts) if json else show_facts(facts)

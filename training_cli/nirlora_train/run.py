@@ -67,8 +67,10 @@ def run_app(app: typer.Typer, argv: list[str], name: str) -> int:
         return _fail(1, "internal", f"{type(error).__name__}: {error}", _fault_hint(debug), as_json=as_json)
 
 
-def execute(job: Callable[[ProgressCallback], T], *, debug: bool = False) -> T:
+def execute(job: Callable[[ProgressCallback], T], *, debug: bool = False, silent: bool = False) -> T:
     """Run ``job`` with a progress display; Ctrl-C or SIGTERM asks it to stop at its next message.
+
+    A ``silent`` job sends no messages: Ctrl-C stops it at once.
 
     Whatever the job or a library prints goes to stderr: stdout is for the result. Warnings of libraries
     are shown with ``debug`` only; the result carries the job's own.
@@ -77,7 +79,7 @@ def execute(job: Callable[[ProgressCallback], T], *, debug: bool = False) -> T:
 
     with (
         reporter() as show,
-        _stop_on_signal(stop),
+        contextlib.nullcontext() if silent else _stop_on_signal(stop),
         contextlib.redirect_stdout(sys.stderr),
         warnings.catch_warnings(),
     ):

@@ -205,7 +205,7 @@ def train(
         aspp_rates=split_ints(aspp_rates, "--aspp-rates"),
     )
     if dry_run:
-        plan = execute(lambda progress: nirlora.plan(request), debug=debug)
+        plan = execute(lambda progress: nirlora.plan(request), debug=debug, silent=True)
         emit_json(plan) if json else show_plan(plan)
         return
     result = execute(lambda progress: nirlora.train(request, progress), debug=debug)
