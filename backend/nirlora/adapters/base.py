@@ -33,7 +33,7 @@ class AdapterSpec:
         apply: ``apply(backbone, options)`` adds the adapter in place and sets ``requires_grad`` of every
             parameter of the backbone: what is trainable afterwards is the adapter, and it alone is stored.
         merge: ``merge(backbone)`` folds the adapter into the backbone in place; the outputs stay.
-        learning_rate: A good rate for the adapter's parameters.
+        learning_rate: Peak rate of the adapter's parameters at a token width of 768; 0: nothing is trained.
         defaults: Its options where the user gives none.
         source: Paper or project.
         licence: Licence of what it is built from.

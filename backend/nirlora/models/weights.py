@@ -52,7 +52,7 @@ def resolve_backbone(text: str) -> tuple[str, str]:
         ModelError: A path whose architecture nothing tells.
     """
     name, equals, path = text.partition("=")
-    if equals:
+    if equals and not Path(text).exists():
         return backbone_spec(name).name + name[len(name.split(":")[0]) :], path
     if name.split(":")[0] in {s.name for s in BACKBONES}:
         return name, ""

@@ -6,13 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nirlora.adapters import adapter_spec
 from nirlora.errors import OptionError
 from nirlora.protocol import TrainRequest
 from nirlora.training.augment import AugmentConfig
+from nirlora.training.limits import check_limits
 
 # A token of a ViT/16 covers 16 x 16 model pixels, coarser than most field objects; upsampling the read
 # until a token covers about this many raster pixels is what small objects need.
 TOKEN_GOAL_PX = 8
+# Peak rate of the head at a token width of 768, as the adapters' own rates are; measured on narrow backbones.
+HEAD_RATE = 1.6e-3
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Recipe:
     schedule: str
     dice_weight: float
     balance: float
+    clip_norm: float
     augment: AugmentConfig
 
     @property
@@ -91,7 +96,7 @@ def make_recipe(request: TrainRequest, patch: int, width: int) -> Recipe:
     Raises:
         OptionError: A size, rate or fraction is out of its range.
     """
-    _check(request)
+    check_limits(request)
     zoom = request.zoom or max(1.0, patch / TOKEN_GOAL_PX)
     wanted_input = request.chip_px * zoom if request.chip_px else _default_input_px(patch)
     step = _common_step(patch, zoom)
@@ -99,17 +104,17 @@ def make_recipe(request: TrainRequest, patch: int, width: int) -> Recipe:
     chip_px = max(1, round(input_px / zoom))
     scale = math.sqrt(768 / width)
     rate = request.learning_rate
-    backbone = {"lora": 1.6e-3, "full": 2e-4, "frozen": 0.0}.get(request.adapter, 1.6e-3) * scale
     paper = request.preset == "lora-nir"
     return Recipe(
         chip_px=chip_px,
         input_px=input_px,
-        head_rate=rate or 1.6e-3 * scale,
-        backbone_rate=rate or backbone,
+        head_rate=rate or HEAD_RATE * scale,
+        backbone_rate=rate or adapter_spec(request.adapter).learning_rate * scale,
         weight_decay=0.0 if paper else 0.01,
         schedule="lora-nir" if paper else "cosine",
         dice_weight=0.0 if paper else 1.0,
         balance=0.0 if paper else 0.5,
+        clip_norm=0.0 if paper else 1.0,
         augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
     )
 
@@ -146,29 +151,3 @@ def _common_step(patch: int, zoom: float) -> int:
         if abs(raster_px - round(raster_px)) < 1e-6:
             return patch * multiple
     return patch
-
-
-def _check(request: TrainRequest) -> None:
-    positive = {"batch": request.batch, "epochs": request.epochs, "rank": request.rank}
-    for name, value in positive.items():
-        if value < 1:
-            raise OptionError(
-                f"--{name} must be at least 1, got {value}.", hint="Leave it out for the default."
-            )
-    not_negative = {
-        "zoom": request.zoom,
-        "chip-px": request.chip_px,
-        "max-seconds": request.max_seconds,
-        "learning-rate": request.learning_rate,
-        "patience": request.patience,
-        "steps-per-epoch": request.steps_per_epoch,
-    }
-    for name, number in not_negative.items():
-        if not (math.isfinite(number) and number >= 0):
-            raise OptionError(
-                f"--{name} must not be negative, got {number}.", hint="Leave it out for the default."
-            )
-    if not 0 <= request.val_fraction <= 0.5:
-        raise OptionError(
-            f"--val-fraction must lie between 0 and 0.5, got {request.val_fraction}.", hint="0.2 is usual."
-        )

@@ -14,6 +14,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "point_buffer_m": (0, 1e6),
     "chip_px": (0, 8192),
     "batch": (1, 65536),
+    "epochs": (1, math.inf),
+    "steps_per_epoch": (0, math.inf),
+    "max_seconds": (0, 1e9),
+    "learning_rate": (0, 100),
+    "patience": (0, math.inf),
+    "rank": (1, 65536),
+    "val_fraction": (0, 0.5),
 }
 _ZOOM = (1 / 16, 64.0)
 

@@ -230,6 +230,7 @@ def _fit(
         weight_decay=recipe.weight_decay,
         schedule=recipe.schedule,
         dice_weight=recipe.dice_weight,
+        clip_norm=recipe.clip_norm,
         class_weights=class_weights([c.train_pixels for c in data.split.counts], recipe.balance),
         max_seconds=request.max_seconds,
         patience=request.patience,
