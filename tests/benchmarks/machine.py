@@ -36,6 +36,14 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def wait_until_idle(limit_s: float, busy_percent: float = 15.0) -> float:
+    """Wait, at most ``limit_s``, for others to leave the processor alone; return how busy it was last."""
+    start = time.monotonic()
+    while (busy := psutil.cpu_percent(interval=1.0)) > busy_percent and time.monotonic() - start < limit_s:
+        pass
+    return busy
+
+
 def device_tag(device: str) -> str:
     """Suffix of a result's name: ``cpu``, or the accelerator's name."""
     if not device.startswith("cuda"):

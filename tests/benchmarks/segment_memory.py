@@ -70,7 +70,7 @@ def child(path: Path, tile: int) -> dict[str, float]:
     engine = TorchEngine(model, len(CLASSES), "cpu")
     start = time.perf_counter()
     with Peak() as peak:
-        _, tiles = end_to_end(path, path.with_name("map.tif"), transform, engine, tile)
+        tiles = end_to_end(path, path.with_name("map.tif"), transform, engine, tile)
     return {
         "side": side,
         "tiles": tiles,

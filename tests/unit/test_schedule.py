@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nirlora.training.schedule import lora_nir_step, run_fraction, warmup_cosine
+from nirlora.training.schedule import backbone_share, lora_nir_step, run_fraction, warmup_cosine
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_fraction_follows_the_nearer_of_steps_and_time(step, elapsed, budget):
     assert fraction >= step / 500
     if budget > 0 and elapsed >= budget:
         assert fraction == 1
+
+
+def test_the_backbone_follows_the_head():
+    assert [backbone_share(f, 0.2) for f in (0.0, 0.1, 0.2, 1.0)] == pytest.approx([0, 0.5, 1, 1])
+    assert backbone_share(0.0, 0.0) == 1

@@ -196,5 +196,7 @@ def _notes(statistics: MapStatistics, source: RasterSource) -> list[str]:
     if source.crs is None:
         notes.append("The raster has no coordinate reference system: hectares count its units as metres.")
     elif source.resolution_m is None:
-        notes.append("The raster's coordinates do not fit its coordinate reference system: hectares are wrong.")
+        notes.append(
+            "The raster's coordinates do not fit its coordinate reference system: hectares are wrong."
+        )
     return notes

@@ -41,6 +41,7 @@ class Recipe:
     dice_weight: float
     balance: float
     clip_norm: float
+    backbone_warmup: float
     augment: AugmentConfig
 
     @property
@@ -115,6 +116,7 @@ def make_recipe(request: TrainRequest, patch: int, width: int) -> Recipe:
         dice_weight=0.0 if paper else 1.0,
         balance=0.0 if paper else 0.5,
         clip_norm=0.0 if paper else 1.0,
+        backbone_warmup=0.0 if paper else 0.2,
         augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
     )
 

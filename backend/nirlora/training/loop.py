@@ -21,7 +21,7 @@ from nirlora.protocol import Progress
 from nirlora.training.checkpoint import TrainState, pack_optimizer, save_checkpoint, unpack_optimizer
 from nirlora.training.chips import Chips, ChipSampler, prefetch
 from nirlora.training.losses import segmentation_loss
-from nirlora.training.schedule import lora_nir_step, run_fraction, warmup_cosine
+from nirlora.training.schedule import backbone_share, lora_nir_step, run_fraction, warmup_cosine
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -39,6 +39,7 @@ class LoopConfig:
     dice_weight: float = 1.0
     class_weights: tuple[float, ...] = ()  # of the cross-entropy; empty: all equal
     clip_norm: float = 1.0
+    backbone_warmup: float = 0.0  # share of the run over which the backbone's rate rises; see schedule.py
     max_seconds: float = 0.0
     patience: int = 0
     seed: int = 0
@@ -149,8 +150,9 @@ def fit(
             epoch = step // config.steps_per_epoch
             fraction = run_fraction(step, config.total_steps, elapsed(), config.max_seconds)
             factor = lora_nir_step(epoch) if config.schedule == "lora-nir" else warmup_cosine(fraction, step)
-            for group, rate in zip(raw_optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = rate * factor
+            late = backbone_share(fraction, config.backbone_warmup)
+            for group, rate, share in zip(raw_optimizer.param_groups, base_rates, (1.0, late), strict=False):
+                group["lr"] = rate * factor * share
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout: the same after a resume
             loss = training_step(net, optimizer, accelerator, x, y, config)
             losses.append(loss.detach())

@@ -231,6 +231,7 @@ def _fit(
         schedule=recipe.schedule,
         dice_weight=recipe.dice_weight,
         clip_norm=recipe.clip_norm,
+        backbone_warmup=recipe.backbone_warmup,
         class_weights=class_weights([c.train_pixels for c in data.split.counts], recipe.balance),
         max_seconds=request.max_seconds,
         patience=request.patience,

@@ -22,6 +22,15 @@ def warmup_cosine(fraction: float, step: int, warmup_steps: int = 20, floor: flo
     return warmup * decay
 
 
+def backbone_share(fraction: float, warmup: float) -> float:
+    """Factor on the backbone's rate: rises from 0 to 1 over the first ``warmup`` share of the run.
+
+    While the head is still random its gradients only distort pretrained features, so the head goes first
+    (linear probing before fine-tuning; Kumar et al. 2022, arXiv:2202.10054, made gradual).
+    """
+    return 1.0 if warmup <= 0 else min(1.0, fraction / warmup)
+
+
 def lora_nir_step(epoch: int, gamma: float = 0.91, every: int = 5) -> float:
     """Factor of the LoRA-NIR protocol: ``gamma ** floor((epoch + 1) / every)`` for a zero-based epoch.
 
