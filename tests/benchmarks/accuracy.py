@@ -2,10 +2,11 @@
 
     python tests/benchmarks/accuracy.py --data ../shared/data --steps 400 --seeds 0,1,2
 
-Every method sees the same labels of the same split; all labels train (nothing is held out for choosing weights)
-and the last weights are scored on the test pixels. The ViT systems take the same number of steps; the U-Net gets
-as many seconds as LoRA took on that split. Rates were chosen on other seeds (10, 11). Finished runs are kept in
-a file of JSON lines and not repeated, so an interrupted table goes on where it stopped.
+Every method sees the same labels of the same split; all labels train (nothing is held out for choosing
+weights) and the last weights are scored on the test pixels. The ViT systems take the same number of
+steps; the U-Net gets as many seconds as LoRA took on that split. Rates were chosen on other seeds (10,
+11). Finished runs are kept in a file of JSON lines and not repeated, so an interrupted table goes on
+where it stopped.
 """
 
 from __future__ import annotations
