@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,15 +116,3 @@ class MapStatistics:
     tiles: int
     skipped_tiles: int
     warnings: tuple[str, ...]
-
-
-class Sink(Protocol):
-    """Where finished blocks go, such as :class:`nirlora.raster.writer.MapWriter`."""
-
-    width: int
-    height: int
-    outputs: Any
-
-    def write(self, window: Window, block: Any) -> None:
-        """Take one finished block."""
-        ...
