@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -11,6 +12,10 @@ from nirlora import __version__
 
 from . import demo, doctor, evaluate, info, segment, train
 from .run import run_app
+
+# Threads that wait for each other by spinning slow torch down several times as soon as another program wants
+# a core; read when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ABOUT = "Segment near-infrared rasters with a LoRA-adapted Vision Transformer, from a few polygons."
 
