@@ -60,7 +60,7 @@ def stop_at(step):
 
 
 def test_it_learns_a_field_and_maps_it_where_it_is(field):
-    result = nirlora.train(request_for(field, epochs=3, steps_per_epoch=20, report=True))
+    result = nirlora.train(request_for(field, epochs=5, steps_per_epoch=25, report=True))
     assert [c.name for c in result.classes] == ["crop", "soil", "tree"]
     assert result.metrics["miou"] > 0.9
     assert result.report.endswith("field_report.html")
