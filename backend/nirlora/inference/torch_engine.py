@@ -7,10 +7,10 @@ import gc
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from nirlora.errors import DeviceError
 from nirlora.inference.devices import describe_device, resolve_device
+from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
 
 # One tile at a time keeps a CPU's caches warm; a GPU wants many.
@@ -76,12 +76,7 @@ class TorchEngine:
         x = x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
         with torch.autocast("cuda", torch.bfloat16) if self._bf16 else contextlib.nullcontext():
             logits: torch.Tensor = self._model(x)
-        logits = logits.float()
-        if logits.shape[-2:] != out_px:
-            logits = functional.interpolate(logits, size=out_px, mode="bilinear", align_corners=False)
-        if logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return logits
+        return class_logits(to_raster(logits.float(), out_px))
 
     def _halve(self, failed: int) -> None:
         gc.collect()
