@@ -1,18 +1,40 @@
 """Wire types shared by the plugin, the command line and the backend: standard library only, no I/O."""
 
 from .codec import ProtocolError, from_dict, to_dict
-from .requests import EvaluateRequest, LayerRef, SegmentRequest, TrainRequest
-from .results import ClassArea, ClassInfo, EvaluateResult, Progress, SegmentResult, TrainResult
+from .jobs import (
+    FINISHED_STATES,
+    JOB_KINDS,
+    JOB_STATES,
+    ErrorInfo,
+    Handshake,
+    Health,
+    JobRecord,
+    JobSubmission,
+    ModelInfo,
+)
+from .requests import EvaluateRequest, ExportRequest, LayerRef, SegmentRequest, TrainRequest
+from .results import ClassArea, ClassInfo, EvaluateResult, ExportResult, Progress, SegmentResult, TrainResult
 
 PROTOCOL = 1
 
 __all__ = [
+    "FINISHED_STATES",
+    "JOB_KINDS",
+    "JOB_STATES",
     "PROTOCOL",
     "ClassArea",
     "ClassInfo",
+    "ErrorInfo",
     "EvaluateRequest",
     "EvaluateResult",
+    "ExportRequest",
+    "ExportResult",
+    "Handshake",
+    "Health",
+    "JobRecord",
+    "JobSubmission",
     "LayerRef",
+    "ModelInfo",
     "Progress",
     "ProtocolError",
     "SegmentRequest",

@@ -96,3 +96,22 @@ class EvaluateRequest:
     device: str = "auto"
     backbone: str = ""
     allow_mismatch: bool = False
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Write a model as one ONNX file that needs no torch, and compare both on real chips.
+
+    ``layer`` is where the chips come from; without one, the model's first training raster, else noise of
+    the training range, and the result says which.
+    """
+
+    model: str
+    out: str = ""  # default: <model stem>.onnx beside the model
+    layer: Optional[LayerRef] = None
+    tile_px: int = 0  # raster pixels; 0: the tile that segmenting would use
+    num_chips: int = 8
+    max_difference: float = 0.0  # of logits; 0: the bound of the precision
+    min_agreement: float = 0.999  # share of pixels with the same class
+    backbone: str = ""
+    overwrite: bool = True

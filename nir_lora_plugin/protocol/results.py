@@ -83,3 +83,20 @@ class EvaluateResult:
     device: str
     warnings: Tuple[str, ...]
     versions: Dict[str, str]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """An exported model; ``chips`` says what both engines were compared on."""
+
+    onnx: str
+    classes: Tuple[ClassInfo, ...]
+    tile_px: int
+    size_bytes: int
+    chips: str
+    num_chips: int
+    max_difference: float
+    agreement: float
+    seconds: float
+    warnings: Tuple[str, ...]
+    versions: Dict[str, str]
