@@ -1,5 +1,6 @@
 # make demo    from nothing to a map: installs into .venv, generates a field, trains, segments, scores
 # make test    installs what tests need, then lint, types and the tests (without the minutes-long ones)
+# make plugin  the zip that QGIS installs, in dist/; RELEASE=1 asks for all that the plugin site asks for
 # Other targets: test-all lint bench accuracy clean
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 DEMO_OUT ?= demo
 DEMO_SECONDS ?= 200
 
-.PHONY: demo test test-all lint bench accuracy clean
+.PHONY: demo test test-all lint plugin bench accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nirlora demo --out $(DEMO_OUT) --seconds $(DEMO_SECONDS)
@@ -30,6 +31,11 @@ lint: $(VENV)/.installed-dev
 	@ln -s $(CURDIR)/backend/nirlora/* $(CURDIR)/nir_lora_plugin/protocol $(VENV)/typing/nirlora/
 	@ln -s $(CURDIR)/training_cli/nirlora_train $(VENV)/typing/
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p nirlora -p nirlora_train
+	MYPYPATH=packaging $(BIN)/mypy packaging
+	$(BIN)/mypy -p nir_lora_plugin
+
+plugin: $(VENV)/.installed-dev
+	$(BIN)/python packaging/make_plugin.py $(if $(RELEASE),--release)
 
 bench: $(VENV)/.installed-dev
 	@for name in segment_speed segment_memory training_step; do \
@@ -40,7 +46,7 @@ accuracy: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/accuracy.py
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO_OUT) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -1,14 +1,13 @@
 """link_plugin.py PLUGINS: links this checkout into a QGIS profile's plugin folder, for development.
 
 PLUGINS is the folder that holds plugins, for example ``<profile>/python/plugins``. In it the folder
-``nir_lora_plugin`` appears as an installed plugin has it (metadata.txt, LICENSE and resources inside), made of
-links, so that an edit in the checkout is what QGIS loads. Run it again after adding a file at the top of the
-package; it replaces what it made before, and nothing else.
+``nir_lora_plugin`` appears as an installed plugin has it (metadata.txt, LICENSE and resources inside), made
+of links, so that an edit in the checkout is what QGIS loads. Run it again after adding a file at the top of
+the package; it replaces what it made before, and nothing else.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def link_plugin(plugins: Path) -> Path:
     target.mkdir(parents=True)
     package = [path for path in (ROOT / NAME).iterdir() if path.name != "__pycache__"]
     for source in [*package, *(ROOT / name for name in BESIDE)]:
-        os.symlink(source, target / source.name, target_is_directory=source.is_dir())
+        (target / source.name).symlink_to(source, target_is_directory=source.is_dir())
     return target
 
 
