@@ -1,11 +1,12 @@
-"""make_plugin.py [--release] [--out FOLDER]: builds the zip that QGIS installs.
+"""make_plugin.py [--release | --wheel] [--out FOLDER]: builds the zip that QGIS installs.
 
 The zip holds one folder, ``nir_lora_plugin``: the package, metadata.txt, LICENSE, resources, and in ``wheel``
 the backend as a wheel with its sha256. That wheel is Python source in a zip and nothing compiled; it travels
 along so that plugin and backend are always of one version and no index has to know the backend. Built twice
 from the same sources, the zip is the same to the byte: order, dates and modes are fixed.
 
-``--release`` also asks for what only a public place has (a tracker, a repository, an address).
+``--release`` also asks for what only a public place has (a tracker, a repository, an address). ``--wheel``
+only puts the wheel and its sha256 into build/wheel, where a plugin that is linked from a checkout finds it.
 """
 
 from __future__ import annotations
@@ -43,10 +44,7 @@ def make_plugin(out: Path, release: bool = False) -> Path:
     Raises:
         ValueError: The zip breaks a rule (every broken one is named); nothing is left in ``out``.
     """
-    files = package_files()
-    wheel_name, wheel = build_wheel()
-    files[f"wheel/{wheel_name}"] = wheel
-    files["wheel/wheel.json"] = _described(wheel_name, wheel)
+    files = package_files() | {f"wheel/{name}": data for name, data in wheel_files().items()}
     content = write_zip({f"{NAME}/{name}": data for name, data in files.items()}, zipfile.ZIP_DEFLATED)
     wrong = problems(content, read_versions(ROOT), release)
     if wrong:
@@ -72,6 +70,23 @@ def package_files() -> dict[str, bytes]:
     if strange:
         raise ValueError(f"{strange[0]} is no kind of file that belongs into the plugin; see SUFFIXES")
     return {name: path.read_bytes() for name, path in found.items()}
+
+
+def wheel_files() -> dict[str, bytes]:
+    """The backend's wheel, and ``wheel.json`` with its name, version and sha256."""
+    name, wheel = build_wheel()
+    facts = {"file": name, "sha256": hashlib.sha256(wheel).hexdigest(), "version": name.split("-")[1]}
+    return {name: wheel, "wheel.json": (json.dumps(facts, indent=2) + "\n").encode()}
+
+
+def write_wheel(folder: Path) -> None:
+    """Put ``wheel_files`` into ``folder``, in place of an older wheel."""
+    files = wheel_files()
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
 
 
 def build_wheel() -> tuple[str, bytes]:
@@ -114,19 +129,18 @@ def write_zip(files: dict[str, bytes], compression: int) -> bytes:
     return buffer.getvalue()
 
 
-def _described(name: str, wheel: bytes) -> bytes:
-    facts = {"file": name, "sha256": hashlib.sha256(wheel).hexdigest(), "version": name.split("-")[1]}
-    return (json.dumps(facts, indent=2) + "\n").encode()
-
-
 def main() -> int:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description="Build the zip that QGIS installs.")
-    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zip (default: dist)")
+    parser.add_argument("--out", type=Path, help="folder of the zip (default: dist)")
+    parser.add_argument("--wheel", action="store_true", help="only the backend's wheel, into build/wheel")
     parser.add_argument("--release", action="store_true", help="also ask for what the plugin site asks for")
     options = parser.parse_args()
     try:
-        target = make_plugin(options.out, options.release)
+        if options.wheel:
+            write_wheel(options.out or ROOT / "build" / "wheel")
+            return 0
+        target = make_plugin(options.out or ROOT / "dist", options.release)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,0 +1,173 @@
+"""The zip that QGIS installs: what is in it, and what the plugin site would say to it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import make_plugin
+from link_plugin import link_plugin
+from make_plugin import write_zip
+from nirlora import __version__
+from package_rules import NAME, problems, read_versions
+from support import ROOT
+
+# The site blocks a plugin for every finding of Bandit that is not one of these, which it calls warnings.
+BANDIT_WARNINGS = re.findall(
+    "B...",
+    "B101 B104 B108 B110 B112 B113 B303 B308 B310 B311 B313 B314 B315 B316 B317 B318 B319 B320 B324 B403"
+    " B404 B405 B406 B407 B408 B409 B410 B411 B504 B508 B509 B603 B606 B607 B608 B614 B702 B703 B704",
+)
+VERSIONS = read_versions(ROOT)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The zip as ``make plugin`` makes it."""
+    return make_plugin.make_plugin(tmp_path_factory.mktemp("dist")).read_bytes()
+
+
+def opened(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def changed(content: bytes, files: dict[str, bytes | None]) -> bytes:
+    """``content`` with files replaced, added or, with None, removed."""
+    every = opened(content) | {f"{NAME}/{name}": data for name, data in files.items()}
+    return write_zip({name: data for name, data in every.items() if data is not None}, zipfile.ZIP_DEFLATED)
+
+
+def test_building_twice_gives_the_same_bytes(built, tmp_path):
+    assert make_plugin.make_plugin(tmp_path).read_bytes() == built
+
+
+def test_what_is_in_the_zip(built):
+    files = opened(built)
+    assert {name.split("/")[0] for name in files} == {NAME}
+    ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / NAME).rglob("*.py")}
+    assert ours <= set(files), "a module of the plugin is not in the package"
+    assert files[f"{NAME}/LICENSE"].lstrip().startswith(b"GNU GENERAL PUBLIC LICENSE")
+    assert not [name for name in files if "test" in name or "__pycache__" in name]
+
+
+def test_the_wheel_is_the_backend_of_this_version(built, tmp_path):
+    files = opened(built)
+    facts = json.loads(files[f"{NAME}/wheel/wheel.json"])
+    wheel = files[f"{NAME}/wheel/{facts['file']}"]
+    assert facts["sha256"] == hashlib.sha256(wheel).hexdigest()
+    assert facts["version"] == __version__ == VERSIONS["metadata.txt"]
+    (tmp_path / facts["file"]).write_bytes(wheel)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import nirlora, nirlora.protocol, nirlora_train.main;"
+        "print(nirlora.__version__, nirlora.__file__.startswith(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / facts["file"])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == [__version__, "True"], done.stderr
+
+
+def test_every_module_of_the_backend_is_in_the_wheel(built):
+    files = opened(built)
+    (wheel,) = (data for name, data in files.items() if name.endswith(".whl"))
+    inside = set(opened(wheel))
+    homes = {ROOT / "backend/nirlora": "nirlora", ROOT / "training_cli/nirlora_train": "nirlora_train"}
+    for home, package in homes.items():
+        for path in home.rglob("*"):
+            if path.suffix in (".py", ".html", ".typed"):
+                assert f"{package}/{path.relative_to(home).as_posix()}" in inside
+
+
+def test_keeps_the_rules(built):
+    assert not problems(built, VERSIONS)
+
+
+def test_a_release_needs_a_public_place(built):
+    """The project has none; building for oneself works, publishing says what is missing."""
+    empty = {key for key in ("email", "tracker", "repository") if f"{key}=\n" in metadata(built)}
+    assert {text.split()[1] for text in problems(built, VERSIONS, release=True)} == empty
+    filled = metadata(built)
+    for key in empty:
+        filled = filled.replace(f"{key}=\n", f"{key}=https://example.org/{key}\n")
+    assert not problems(changed(built, {"metadata.txt": filled.encode()}), VERSIONS, release=True)
+
+
+def metadata(content: bytes) -> str:
+    return opened(content)[f"{NAME}/metadata.txt"].decode()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"ui/helper.so": b"x"}, "forbids"),
+        ({"install.sh": b"#!/bin/sh"}, "forbids"),
+        ({"__pycache__/a.txt": b""}, "forbids"),
+        ({"ui/.env": b""}, "hidden"),
+        ({"icon.png": b"\x7fELF\x02"}, "binary"),
+        ({"LICENSE": None}, "LICENSE is missing"),
+        ({"a.py": b"-----BEGIN RSA PRIVATE KEY-----"}, "private key"),
+        ({"a.py": b"URL = 'https://me:secret@example.org'"}, "password"),
+        ({"a.py": b"key = 'ghp_" + b"a1" * 18 + b"'"}, "access key"),
+        ({"wheel/wheel.json": b'{"file": "x"}'}, "wheel.json says"),
+        ({"wheel/other.whl": write_zip({"a.py": b""}, zipfile.ZIP_STORED)}, "one wheel"),
+        ({"metadata.txt": b"[general]\nname=Plugin\nabout=100 % good"}, "metadata.txt"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_broken_rules_are_named(built, files, said):
+    found = problems(changed(built, files), VERSIONS)
+    assert any(said in text for text in found), found
+
+
+def test_versions_that_differ_are_named(built):
+    assert any("version" in text for text in problems(built, {**VERSIONS, "nirlora": "0.1.1"}))
+    assert any("version" in text for text in problems(built, dict.fromkeys(VERSIONS, "0.1rc1")))
+
+
+def test_a_strange_file_stops_the_build(tmp_path, monkeypatch):
+    for name in ("metadata.txt", "LICENSE"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "weights.safetensors").write_bytes(b"x")
+    monkeypatch.setattr(make_plugin, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=r"weights\.safetensors"):
+        make_plugin.package_files()
+
+
+def test_bandit_has_no_critical_finding(built, tmp_path):
+    """In the plugin, and in the backend inside the wheel, where the site does not look."""
+    pytest.importorskip("bandit", reason="bandit is not installed (pip install -e .[dev])")
+    for name, data in opened(built).items():
+        if name.endswith(".whl"):
+            zipfile.ZipFile(io.BytesIO(data)).extractall(tmp_path / "wheel")
+        elif name.endswith(".py"):
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    command = [sys.executable, "-m", "bandit", "-q", "-r", str(tmp_path), "-f", "json"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    assert not report["errors"]
+    found = [
+        f"{r['test_id']} {r['filename']}:{r['line_number']} {r['issue_text']}" for r in report["results"]
+    ]
+    assert not [text for text in found if text.split()[0] not in BANDIT_WARNINGS]
+
+
+def test_linking_a_checkout(tmp_path):
+    """As installed, but links; done again it replaces itself, and never what is not its own."""
+    target = link_plugin(tmp_path)
+    assert link_plugin(tmp_path) == target == tmp_path / NAME
+    assert (target / "metadata.txt").read_text() == (ROOT / "metadata.txt").read_text()
+    assert (target / "resources" / "icon.svg").is_file()
+    assert (target / "protocol" / "codec.py").samefile(ROOT / NAME / "protocol" / "codec.py")
+    (target / "mine.py").write_text("x")
+    with pytest.raises(FileExistsError, match=r"mine\.py"):
+        link_plugin(tmp_path)
+    assert (target / "mine.py").read_text() == "x"
