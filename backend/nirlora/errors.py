@@ -10,7 +10,12 @@
     |-- ModelError               a model file or backbone weights are damaged, hostile or not available
     |   `-- WeightsUnavailable   no network and nothing cached
     |-- OutputError              the result cannot be written where it should go
-    `-- DeviceError              the device does not exist or ran out of memory
+    |-- DeviceError              the device does not exist or ran out of memory
+    `-- JobError                 of jobs in the backend process
+        |-- UnknownJob           there is no job of that id
+        |-- JobFinished          what was asked needs a job that is not finished
+        |-- JobRunning           what was asked needs a finished job
+        `-- WorkerDied           the process that computes ended in the middle of it
 
 ``JobCancelled`` stands outside the tree: it is the user's wish, not an error.
 """
@@ -100,5 +105,43 @@ class DeviceError(NirLoraError):
     code = "device"
 
 
+class JobError(NirLoraError):
+    """A job in the backend process cannot do what was asked."""
+
+    code = "job"
+
+
+class UnknownJob(JobError):  # noqa: N818 - reads as the state it names
+    """There is no job of that id."""
+
+    code = "not_found"
+
+
+class JobFinished(JobError):  # noqa: N818 - reads as the state it names
+    """The job is over."""
+
+    code = "job_finished"
+
+
+class JobRunning(JobError):  # noqa: N818 - reads as the state it names
+    """The job is not over yet."""
+
+    code = "job_running"
+
+
+class WorkerDied(JobError):  # noqa: N818 - reads as what it is
+    """The process that computes ended in the middle of its work."""
+
+    code = "worker_died"
+
+
 class JobCancelled(Exception):  # noqa: N818 - a wish of the user, not an error
-    """Raised by a progress callback to stop a job; the job cleans up and lets it pass."""
+    """Raised by a progress callback to stop a job; the job cleans up and lets it pass.
+
+    Args:
+        keep: Whether a training writes the best model so far, or nothing at all.
+    """
+
+    def __init__(self, *, keep: bool = True) -> None:
+        super().__init__()
+        self.keep = keep

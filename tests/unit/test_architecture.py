@@ -44,6 +44,8 @@ LAYERS: dict[str, set[str]] = {
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
     "api": _DATA | _NETS | {"training", "inference"},
+    "jobs": _DATA | _NETS | {"training", "inference", "info", "api"},
+    "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
 HEAVY_LAYERS = {"metrics", "backbones", "adapters", "models", "training", "inference", "doctor"}
@@ -160,7 +162,7 @@ def test_protocol_annotations_evaluate_on_python_39():
 @pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("nirlora_train")])
 def test_the_command_line_is_thin(name):
     inside = {t for t, _ in imports(name) if layer(t)}
-    assert {layer(t) for t in inside} <= {"protocol", "errors", "info", "doctor", "demo_field"}
+    assert {layer(t) for t in inside} <= {"protocol", "errors", "info", "doctor", "demo_field", "server"}
 
 
 def loaded_after(statement: str) -> set[str]:

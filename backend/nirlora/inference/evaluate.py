@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from nirlora.errors import LabelsError
-from nirlora.inference.segment import ProgressCallback, segment
+from nirlora.inference.segment import LoadModel, ProgressCallback, segment
 from nirlora.metrics import Scores, summarise
-from nirlora.models.bundle import read_bundle
+from nirlora.models.bundle import load_segmenter
+from nirlora.models.card import read_card
 from nirlora.protocol import ClassInfo, EvaluateRequest, EvaluateResult, LayerRef, SegmentRequest
 from nirlora.raster.grid import Window
 from nirlora.raster.source import RasterSource, open_raster
@@ -24,17 +25,20 @@ from nirlora.versions import versions
 _BLOCK_PX = 1024
 
 
-def evaluate(request: EvaluateRequest, progress: ProgressCallback | None = None) -> EvaluateResult:
+def evaluate(
+    request: EvaluateRequest, progress: ProgressCallback | None = None, load: LoadModel = load_segmenter
+) -> EvaluateResult:
     """Segment the raster and compare the map with the request's labels, pixel by pixel.
 
-    Pixels without a label, or without a prediction (nodata), count for nothing.
+    Pixels without a label, or without a prediction (nodata), count for nothing. ``load`` as in
+    :func:`~nirlora.inference.segment.segment`.
 
     Raises:
         NirLoraError: The model does not fit, or the labels share no class with it.
         JobCancelled: The progress callback asked for it; nothing is left behind.
     """
     started = time.monotonic()
-    card, _ = read_bundle(request.model)
+    card = read_card(request.model)
     if not request.layer.labels:
         raise LabelsError("Evaluating needs reference labels.", hint="Give them with --labels FILE.")
     with tempfile.TemporaryDirectory(prefix="nirlora-") as folder, open_raster(request.layer) as source:
@@ -54,6 +58,7 @@ def evaluate(request: EvaluateRequest, progress: ProgressCallback | None = None)
                 allow_mismatch=request.allow_mismatch,
             ),
             progress,
+            load,
         )
         with open_raster(LayerRef(result.map)) as predicted:
             scores = compare(predicted, labels, len(card.classes))

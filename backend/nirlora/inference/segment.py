@@ -7,37 +7,42 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from nirlora.bands import ChannelReader, InputTransform, check_reader
-from nirlora.errors import OptionError, OutputError, RasterError
 from nirlora.inference.options import MapStatistics, PredictOptions
+from nirlora.inference.outputs import map_outputs, side_outputs
 from nirlora.inference.predict import predict_map
 from nirlora.inference.torch_engine import TorchEngine
 from nirlora.models.bundle import load_segmenter
+from nirlora.models.card import ModelCard
+from nirlora.models.segmenter import Segmenter
 from nirlora.protocol import ClassArea, ClassInfo, Progress, SegmentRequest, SegmentResult
-from nirlora.raster.outputs import check_output, write_text
+from nirlora.raster.outputs import write_text
 from nirlora.raster.source import RasterSource, open_raster
-from nirlora.raster.writer import MapOutputs, MapWriter
+from nirlora.raster.writer import MapWriter
 from nirlora.vector.aoi import open_aoi
 from nirlora.vector.area import AreaModel
-from nirlora.vector.polygonise import is_polygon_map, polygonise
+from nirlora.vector.polygonise import polygonise
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]
+LoadModel = Callable[[str, str], tuple[Segmenter, ModelCard]]
 
 _OVERLAP_SHARE = 4  # of a tile's side
-_TAG = "NIRLORA_MODEL"
 _TILE_CHIPS = 2  # tile side in training chips; measured: no worse than one chip, and less overlap to compute
 
 
-def segment(request: SegmentRequest, progress: ProgressCallback | None = None) -> SegmentResult:
+def segment(
+    request: SegmentRequest, progress: ProgressCallback | None = None, load: LoadModel = load_segmenter
+) -> SegmentResult:
     """Draw the map of a raster with a trained model.
 
     Args:
         request: Raster, model and outputs.
         progress: Told of stages ``prepare``, ``segment``, ``finish``; may raise JobCancelled, then
             nothing is left behind.
+        load: Gives the network of ``(model file, backbone)``; a process that segments again and again
+            keeps it.
 
     Raises:
         NirLoraError: The model does not fit, an input cannot be read or an output not written; existing
@@ -45,13 +50,13 @@ def segment(request: SegmentRequest, progress: ProgressCallback | None = None) -
     """
     say = progress or (lambda _: None)
     started = time.monotonic()
-    outputs = _outputs(request)
+    outputs = map_outputs(request)
     with ExitStack() as stack:
         say(Progress("prepare", 0.0, "opening the raster"))
         source = stack.enter_context(open_raster(request.layer))
-        areas_path, polygons = _side_outputs(request, outputs, source)
+        areas_path, polygons = side_outputs(request, outputs, source)
         say(Progress("prepare", 0.0, "loading the model"))
-        model, card = load_segmenter(request.model, request.backbone)
+        model, card = load(request.model, request.backbone)
         reader = ChannelReader(
             source,
             InputTransform.from_dict(card.transform),
@@ -104,62 +109,6 @@ def segment(request: SegmentRequest, progress: ProgressCallback | None = None) -
         device=engine.device_name,
         warnings=tuple(dict.fromkeys(warnings)),
         versions=versions(),
-    )
-
-
-def _outputs(request: SegmentRequest) -> MapOutputs:
-    raster, model = Path(request.layer.path), Path(request.model)
-    kind = "map" if model.stem == raster.stem else model.stem
-    out = Path(request.out) if request.out else raster.with_name(f"{raster.stem}_{kind}.tif")
-    if out.suffix.lower() not in (".tif", ".tiff"):
-        raise OptionError(
-            f"The map is a GeoTIFF, but --out is {out.name}.", hint=f"Name it {out.stem}.tif, for example."
-        )
-    return MapOutputs(
-        map=out,
-        confidence=out.with_name(f"{out.stem}_confidence.tif") if request.confidence else None,
-        probabilities=out.with_name(f"{out.stem}_probabilities.tif") if request.probabilities else None,
-        overwrite=request.overwrite,
-        tags={_TAG: model.name},
-    )
-
-
-def _side_outputs(
-    request: SegmentRequest, outputs: MapOutputs, source: RasterSource
-) -> tuple[Path, Path | None]:
-    """Paths of the area table and the polygons, checked before any work."""
-    areas = outputs.map.with_name(f"{outputs.map.stem}_areas.csv")
-    check_output(areas, overwrite=request.overwrite, inputs=[source.path])
-    for path in outputs.wanted().values():
-        if path.exists() and not _is_map(path):
-            raise _not_ours(path)
-    if not request.polygons:
-        return areas, None
-    polygons = Path(request.polygons)
-    if polygons.suffix.lower() != ".gpkg":
-        raise OptionError(
-            f"Polygons are written as a GeoPackage, but --polygons is {polygons.name}.",
-            hint=f"Name it {polygons.stem}.gpkg, for example.",
-        )
-    check_output(polygons, overwrite=request.overwrite, inputs=[source.path, *filter(None, [request.aoi])])
-    if polygons.exists() and not is_polygon_map(polygons):
-        raise _not_ours(polygons)
-    return areas, polygons
-
-
-def _is_map(path: Path) -> bool:
-    """Whether a raster is one of ours; another one may be the user's only copy."""
-    try:
-        with open_raster(path) as source:
-            return _TAG in source.tags
-    except RasterError:
-        return False
-
-
-def _not_ours(path: Path) -> OutputError:
-    return OutputError(
-        f"{path} exists and is no earlier map, so it is not replaced.",
-        hint="Choose another name (it may hold your labels), or remove the file yourself.",
     )
 
 

@@ -78,7 +78,7 @@ def fit(
         Why it ended: "" (all epochs), "max-seconds", "patience" or "cancelled".
 
     Raises:
-        JobCancelled: Cancelled before the first step, when there is nothing to keep.
+        JobCancelled: Cancelled before the first step, when there is nothing to keep, or nothing is wanted.
     """
     names = {id(p): n for n, p in model.named_parameters() if p.requires_grad}
     raw_optimizer = make_optimizer(model, config)
@@ -170,8 +170,8 @@ def fit(
                 save()
         if losses:
             end_epoch(state.step // config.steps_per_epoch + 1)
-    except JobCancelled:
-        if state.step == 0:
+    except JobCancelled as wish:
+        if state.step == 0 or not wish.keep:
             raise
         stopped = "cancelled"
         save()

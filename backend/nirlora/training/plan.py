@@ -13,7 +13,8 @@ from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
 from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
-from nirlora.training.run import Setup, output_paths, prepare
+from nirlora.training.paths import output_paths
+from nirlora.training.run import Setup, prepare
 
 # Bytes of activations kept for backward per token and width of a transformer block (float32, fused
 # attention), and per pixel of the detail head; measured orders of magnitude, not bounds.

@@ -27,7 +27,6 @@ from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.models.stem import normalisation
 from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
-from nirlora.raster.outputs import check_output
 from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
@@ -35,20 +34,12 @@ from nirlora.training.config import Recipe, apply_preset, class_weights, make_re
 from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
 from nirlora.training.limits import check_limits
 from nirlora.training.loop import LoopConfig, fit
+from nirlora.training.paths import Paths, output_paths
 from nirlora.training.validation import validation_batches
 from nirlora.versions import versions
 
 DEFAULT_BACKBONE = "vit-base"
 ProgressCallback = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Where a training writes: the model, its report, and the checkpoint it resumes from."""
-
-    model: Path
-    report: Path
-    checkpoint: Path
 
 
 @dataclass(frozen=True)
@@ -105,14 +96,14 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
     Args:
         request: What to train on and how.
         progress: Called at every step; may raise JobCancelled, which ends the training cleanly and
-            keeps the best model so far. Once the model is written, it leaves out the report.
+            keeps the best model so far, if it says so. Once the model is written, it leaves out the report.
 
     Returns:
         Paths, scores on the held-out labels, counts and times.
 
     Raises:
         NirLoraError: The request cannot be carried out; nothing was written.
-        JobCancelled: Cancelled before the first step.
+        JobCancelled: Cancelled before the first step, or with nothing to be kept.
     """
     say = progress or (lambda _: None)
     started = time.monotonic()
@@ -141,7 +132,9 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
                 say(Progress("report", 1.0, "writing the report"))
                 write_training_report(paths.report, setup, model, recipe, card, state, device)
                 report = str(paths.report)
-            except JobCancelled:  # the model is there: the job is done, less its report
+            except JobCancelled as wish:  # the model is there: the job is done, less its report
+                if not wish.keep:
+                    raise
                 warnings += ("Stopped before the report was written.",)
     if stopped != "cancelled":
         paths.checkpoint.unlink(missing_ok=True)
@@ -159,22 +152,6 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         warnings=warnings,
         versions=versions(),
     )
-
-
-def output_paths(request: TrainRequest) -> Paths:
-    """Where this request writes.
-
-    Raises:
-        OutputError: The folder is missing or read-only, or model or report exist and must not be overwritten.
-    """
-    first = Path((request.layers[0].path if request.layers else "") or "model")
-    model = Path(request.out) if request.out else first.with_suffix(".nirlora")
-    if model.suffix != ".nirlora":
-        model = model.with_name(model.name + ".nirlora")
-    report = model.with_name(f"{model.stem}_report.html")
-    for path in (model, report) if request.report else (model,):
-        check_output(path, overwrite=request.overwrite)
-    return Paths(model, report, model.with_name(model.name + ".checkpoint"))
 
 
 def chip_spec(setup: Setup, recipe: Recipe) -> ChipSpec:

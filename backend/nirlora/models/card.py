@@ -1,0 +1,171 @@
+"""The card of a ``.nirlora`` file, and the file's checks; without torch, so that a list of models is quick.
+
+Files come from strangers, so reading trusts nothing: members, sizes and compression are checked before
+anything is unpacked, the weights against the hash in the card, the card against its fields.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nirlora.errors import ModelError
+from nirlora.models.config import ModelConfig
+from nirlora.protocol import ClassInfo
+from nirlora.protocol.codec import from_dict
+
+FORMAT = 1
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+_MAX_CARD_BYTES = 16 * 2**20
+_MAX_WEIGHTS_BYTES = 8 * 2**30
+_MAX_RATIO = 200.0  # of unpacked to packed card; the weights are stored as they are
+_MAX_ZOOM, _MAX_CHIP_PX = 64.0, 65536
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # neither terminals nor XML may see these
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything about a model except its tensors.
+
+    Attributes:
+        classes: Value, name and colour of every class.
+        model: What the network is built from.
+        transform: ``InputTransform.to_dict()``.
+        zoom: Model-input pixels per raster pixel.
+        chip_px: Side of the training chips in raster pixels.
+        positive_class: Of the binary protocol; else empty.
+        backbone_sha256: Hash of the backbone's weights; empty when the file holds them itself.
+        metrics: Scores on the held-out labels.
+        training: Extents, dates, request: what a reader wants to know, nothing the program needs.
+        versions: Of the programs that wrote it.
+        weights_sha256: Hash of the ``weights.safetensors`` member; :func:`write_bundle` fills it in.
+        format: Version of the file format.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    model: ModelConfig
+    transform: dict[str, Any] = field(default_factory=dict)
+    zoom: float = 1.0
+    chip_px: int = 0
+    positive_class: str = ""
+    backbone_sha256: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    weights_sha256: str = ""
+    format: int = FORMAT
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """The card alone; the weights stay packed and unchecked.
+
+    Raises:
+        ModelError: There is no such file, or it is damaged, hostile, or of a newer version.
+    """
+    path = Path(path)
+    with _opened(path) as archive:
+        return _parse_card(path, archive.read(CARD))
+
+
+def read_parts(path: Path) -> tuple[ModelCard, bytes]:
+    """Card and safetensors bytes, their hash checked.
+
+    Raises:
+        ModelError: See :func:`read_card`.
+    """
+    with _opened(path) as archive:
+        card = _parse_card(path, archive.read(CARD))
+        weights = archive.read(WEIGHTS)
+    got = hashlib.sha256(weights).hexdigest()
+    if got != card.weights_sha256:
+        raise refusal(path, f"its weights have the SHA-256 {got}, its card says {card.weights_sha256}")
+    return card, weights
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
+            yield archive
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no model file {path}.", hint="Check the path after --model.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise refusal(path, f"it is no model file, or only a part of one ({error})") from error
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    names = sorted(m.filename for m in members)
+    if names != [CARD, WEIGHTS]:
+        shown = ", ".join(repr(n) for n in names[:5]) or "nothing"
+        raise refusal(path, f"it should hold {CARD} and {WEIGHTS} alone, but holds {shown}")
+    for member in members:
+        limit = _MAX_CARD_BYTES if member.filename == CARD else _MAX_WEIGHTS_BYTES
+        mode = member.external_attr >> 16
+        if member.flag_bits & 0x1:
+            raise refusal(path, f"{member.filename} is encrypted")
+        if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
+            raise refusal(path, f"{member.filename} is no plain file")
+        if member.file_size > limit:
+            raise refusal(path, f"{member.filename} has {member.file_size} bytes, more than {limit}")
+        if member.file_size > _MAX_RATIO * max(member.compress_size, 1):
+            raise refusal(path, f"{member.filename} is a zip bomb")
+
+
+def _parse_card(path: Path, raw: bytes) -> ModelCard:
+    try:
+        data = json.loads(raw)
+        version = data.get("format") if isinstance(data, dict) else None
+        if isinstance(version, int) and version > FORMAT:
+            raise ModelError(
+                f"{path} has file format {version}, this program reads up to {FORMAT}.",
+                hint="Update nirlora: pip install --upgrade nirlora.",
+            )
+        card: ModelCard = from_dict(ModelCard, data, where="card")
+    except (ValueError, RecursionError) as error:  # ProtocolError is a ValueError
+        raise refusal(path, f"its card cannot be read ({error})") from error
+    problem = _problem(card)
+    if problem:
+        raise refusal(path, f"its card says {problem}")
+    if card.model.backbone_source.startswith(("//", "\\\\")):
+        # a stranger's file must not make this machine log in to a network share
+        card = replace(card, model=replace(card.model, backbone_source=""))
+    return card
+
+
+def _problem(card: ModelCard) -> str:
+    """What in a card of the right types makes no sense, ``""`` if nothing."""
+    classes = card.classes
+    if [c.value for c in classes] != list(range(len(classes))) or not classes:
+        return f"its classes have the values {[c.value for c in classes][:5]}, expected 0, 1, 2, ..."
+    outputs = card.model.num_classes  # one output tells one or two classes
+    if len(classes) != outputs and not (outputs == 1 and len(classes) == 2):
+        return f"it has {len(classes)} classes, but the network {outputs} outputs"
+    for info in classes:
+        if not _COLOR.fullmatch(info.color) or _CONTROL.search(info.name):
+            return f"class {info.value} is {info.name!r} in {info.color!r}, expected a name and #rrggbb"
+    if not (math.isfinite(card.zoom) and 1 / _MAX_ZOOM <= card.zoom <= _MAX_ZOOM):
+        return f"zoom is {card.zoom}, expected {1 / _MAX_ZOOM} to {_MAX_ZOOM}"
+    if not 0 <= card.chip_px <= _MAX_CHIP_PX:
+        return f"chip_px is {card.chip_px}, expected 0 to {_MAX_CHIP_PX}"
+    listed = card.metrics.get("classes", {}), card.training.get("layers", [])
+    if not isinstance(listed[0], dict) or not isinstance(listed[1], list):
+        return "metrics or training of another form"
+    return ""
+
+
+def refusal(path: Path, reason: str) -> ModelError:
+    """The error for a model file that is not used, and why."""
+    return ModelError(f"{path} is refused: {reason}.", hint="Copy or download it again, or train it again.")
