@@ -1,7 +1,7 @@
 # make demo    from nothing to a map: installs into .venv, generates a field, trains, segments, scores
 # make test    installs what tests need, then lint, types and the tests (without the minutes-long ones)
 # make plugin  the zip that QGIS installs, in dist/; RELEASE=1 asks for all that the plugin site asks for
-# Other targets: test-all lint bench accuracy clean
+# Other targets: test-all test-qgis lint bench accuracy clean
 
 SHELL := /bin/bash
 VENV := .venv
@@ -12,16 +12,23 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 DEMO_OUT ?= demo
 DEMO_SECONDS ?= 200
 
-.PHONY: demo test test-all lint plugin bench accuracy clean
+.PHONY: demo test test-all test-qgis lint plugin bench accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nirlora demo --out $(DEMO_OUT) --seconds $(DEMO_SECONDS)
 
 test: lint
+	@$(BIN)/python tests/qgis/install.py
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: lint
+	@$(BIN)/python tests/qgis/install.py
 	$(BIN)/python -m pytest
+
+# Only the tests inside QGIS's desktop, in every QGIS of the machine; see tests/qgis/run.py for one test.
+test-qgis: $(VENV)/.installed-dev
+	@$(BIN)/python tests/qgis/install.py
+	$(BIN)/python -m pytest tests/qgis
 
 # mypy finds the wire types where they are installed (nirlora.protocol) through a folder of links.
 lint: $(VENV)/.installed-dev

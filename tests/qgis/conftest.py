@@ -1,0 +1,3 @@
+"""The tests in ``inside/`` run within QGIS (see run.py), never in this Python."""
+
+collect_ignore = ["inside"]
