@@ -1,0 +1,135 @@
+"""The one backend of this QGIS: which Python, is it there, start it, start it again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional, Tuple
+
+from nir_lora_plugin import paths
+from nir_lora_plugin.client import Client
+from nir_lora_plugin.errors import SetupError
+
+from .home import Home, find_home
+from .launcher import Backend
+from .state import BackendState, read_state
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose. ``home`` and ``python`` are paths, "" for the default."""
+
+    home: str = ""
+    python: str = ""
+
+
+class BackendManager:
+    """Owns the backend process; any thread may call.
+
+    Args:
+        choice: Asked at every turn, so that a changed setting takes effect at the next start.
+    """
+
+    def __init__(self, choice: Callable[[], Choice]) -> None:
+        self._choice = choice
+        self._lock = threading.Lock()
+        self._backend: Optional[Backend] = None
+        self._client: Optional[Client] = None
+
+    @property
+    def home(self) -> Home:
+        """The folder of the own environment, the state and the logs."""
+        return find_home(self._choice().home)
+
+    @property
+    def foreign_python(self) -> Optional[Path]:
+        """A Python that is used instead of the own environment (NIRLORA_PYTHON, or the user's choice)."""
+        named = os.environ.get("NIRLORA_PYTHON") or self._choice().python
+        return Path(named) if named else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the backend process lives; never blocks."""
+        backend = self._backend
+        return backend is not None and backend.is_running
+
+    @property
+    def log_path(self) -> Path:
+        """What the backend prints."""
+        return Backend(Path(), self.home.state).log_path
+
+    def state(self) -> Tuple[BackendState, str]:
+        """The state and a sentence about it; reads a few small files and never blocks."""
+        if self.is_running:
+            backend = self._backend
+            version = backend.handshake.version if backend and backend.handshake else ""
+            return BackendState.RUNNING, f"Version {version} is running." if version else "It is starting."
+        python = self.foreign_python
+        if python is None:
+            return read_state(self.home.root, paths.plugin_version(), paths.wheel_sha256())
+        if python.is_file():
+            return BackendState.READY, f"Uses {python}."
+        return BackendState.BROKEN, f"The chosen Python is not there: {python}."
+
+    def python(self) -> Path:
+        """The Python that runs the backend.
+
+        Raises:
+            SetupError: None is installed, or not wholly.
+        """
+        python = self.foreign_python
+        if python is None:
+            state, detail = read_state(self.home.root, paths.plugin_version(), paths.wheel_sha256())
+            if state is not BackendState.READY:
+                hint = "Open the NIR-LoRA dock: its set-up installs, repairs and updates the backend."
+                raise SetupError(detail, hint=hint, code=state.name.lower())
+            return self.home.python
+        if not python.is_file():
+            raise SetupError(
+                f"The chosen Python is not there: {python}.",
+                hint="Choose another one in the set-up panel, or install the plugin's own.",
+                code="no_python",
+            )
+        return python
+
+    def client(self) -> Client:
+        """A client of the running backend, which is started if it does not run (any more).
+
+        Blocks while it starts, so it is not for the main thread, qgis_process excepted.
+
+        Raises:
+            SetupError: No backend is installed.
+            BackendGone: It does not start.
+        """
+        with self._lock:
+            if self._client is None or not self.is_running:
+                python, state_dir = self.python(), self.home.state
+                self._client = None
+                self._backend = Backend(python, state_dir)
+                self._client = self._backend.start()
+            return self._client
+
+    def stop(self) -> None:
+        """End the backend, also one that is just starting. A later ``client`` starts a new one."""
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.stop()
+
+
+_manager: Optional[BackendManager] = None
+
+
+def manager() -> BackendManager:
+    """The one manager of this QGIS."""
+    global _manager
+    if _manager is None:
+        _manager = BackendManager(_choice_from_settings)
+    return _manager
+
+
+def _choice_from_settings() -> Choice:
+    from nir_lora_plugin.settings import Settings  # the rest of this file needs no QGIS
+
+    return Choice(home=Settings.HOME.get(), python=Settings.PYTHON.get())
