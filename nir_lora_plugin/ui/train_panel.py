@@ -1,0 +1,160 @@
+"""Step 3: settings, estimate, the training as it runs, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
+
+from nir_lora_plugin.protocol import JobRecord, TrainResult
+
+from . import text
+from .job_view import JobView
+from .plot import TrainingPlot
+from .train_settings import TrainSettingsView
+from .widgets import Notice, Notices, column, label, primary_button
+
+
+class TrainPanel(QWidget):
+    """The widgets of the training step; what they ask for is done elsewhere."""
+
+    train_wanted = pyqtSignal()
+    cancel_wanted = pyqtSignal()
+    keep_wanted = pyqtSignal()
+    resume_wanted = pyqtSignal()
+    report_wanted = pyqtSignal()
+    changed = pyqtSignal()  # settings or name
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._missing = ""
+        self.settings_view = TrainSettingsView()
+        self.settings_view.changed.connect(self.changed)
+        self.name_edit = QLineEdit()
+        self.name_edit.setToolTip(self.tr("Name of the model file that the training writes"))
+        self.name_edit.editingFinished.connect(self.changed)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(self.tr("Model name"), self.name_edit)
+        self.estimate_label = label(name="muted")
+        self.plan_notices = Notices()
+        self.missing_label = label(name="missing")
+        self.train_button = primary_button(self.tr("Train"), "train")
+        self.train_button.clicked.connect(self.train_wanted)
+        self._setup = QWidget()
+        setup = column(self._setup)
+        setup.addWidget(self.settings_view)
+        setup.addLayout(form)
+        setup.addWidget(self.plan_notices)
+        setup.addWidget(self.estimate_label)
+        setup.addWidget(self.missing_label)
+        setup.addWidget(self.train_button)
+        self.job_view = JobView(can_keep=True)
+        self.job_view.cancel_wanted.connect(self.cancel_wanted)
+        self.job_view.keep_wanted.connect(self.keep_wanted)
+        self.plot = TrainingPlot()
+        self.plot.hide()
+        self.result_notice = Notice()
+        self.result_notice.pressed.connect(self._on_result_pressed)
+        layout = column(self)
+        layout.setContentsMargins(12, 2, 12, 12)
+        layout.addWidget(self.job_view)
+        layout.addWidget(self.plot)
+        layout.addWidget(self.result_notice)
+        layout.addWidget(self._setup)
+        self._result_is_report = False
+        self.show_missing("")
+        self.show_estimate("")
+
+    def model_name(self) -> str:
+        """Name of the model to make, without suffix."""
+        name = self.name_edit.text().strip()
+        return name[: -len(".nirlora")] if name.endswith(".nirlora") else name
+
+    def show_missing(self, missing: str) -> None:
+        """What has to be done before one can train; empty when the button may be pressed."""
+        self._missing = missing
+        self.missing_label.setText(missing)
+        self.missing_label.setVisible(bool(missing))
+        self.train_button.setEnabled(not missing)
+
+    def show_estimate(self, words: str) -> None:
+        """One line about what a training would take."""
+        self.estimate_label.setText(words)
+        self.estimate_label.setVisible(bool(words))
+
+    def show_plan(self, plan: Dict[str, Any]) -> None:
+        """Show what the backend says a training would do (``nirlora.plan``)."""
+        self.show_estimate(self._plan_text(plan))
+        self.show_problems([("warning", str(w)) for w in plan.get("warnings", [])])
+
+    def show_problems(self, problems: Sequence[Sequence[str]]) -> None:
+        """Show what the backend finds wrong with the request, as (level, sentence)."""
+        self.plan_notices.clear()
+        for level, sentence in problems:
+            self.plan_notices.add(sentence, level)
+
+    def start(self) -> None:
+        """A training was asked for."""
+        self.plot.clear()
+        self.plot.show()
+        self.result_notice.show_text("")
+        self._setup.hide()
+        self.job_view.start(self.tr("Starting"))
+
+    def show_record(self, record: JobRecord) -> None:
+        """Show where the training is."""
+        metrics = record.progress.metrics
+        self.job_view.show_record(record)
+        if "loss" in metrics:
+            self.plot.add(record.progress.fraction, metrics["loss"], metrics.get("miou"))
+
+    def show_result(self, result: TrainResult) -> None:
+        """A model was written."""
+        self._finish()
+        words = [self.tr("The model is ready.")]
+        if result.metrics.get("miou") is not None:
+            score = self.tr("IoU {:.2f} on polygons it was not trained on.")
+            words.append(score.format(float(result.metrics["miou"])))
+        else:
+            words.append(self.tr("Nothing could be held out, so it has no score."))
+        words.append(self.tr("{} on {}.").format(text.duration(result.seconds), result.device))
+        self._result_is_report = True
+        self.result_notice.show_text(
+            " ".join(words), "good", self.tr("Open the report") if result.report else ""
+        )
+
+    def show_end(self, words: str, level: str, can_resume: bool) -> None:
+        """A training ended without a model."""
+        self._finish()
+        self._result_is_report = False
+        self.result_notice.show_text(words, level, self.tr("Go on with it") if can_resume else "")
+
+    def _finish(self) -> None:
+        self.job_view.finish()
+        self.plot.setVisible(bool(self.plot.loss.points))
+        self._setup.show()
+
+    def _on_result_pressed(self) -> None:
+        if self._result_is_report:
+            self.report_wanted.emit()
+        else:
+            self.resume_wanted.emit()
+
+    def _plan_text(self, plan: Dict[str, Any]) -> str:
+        parts = [self.tr("Takes {}").format(text.about(float(plan.get("estimated_seconds") or 0)))]
+        if plan.get("device"):
+            parts.append(self.tr("on {}").format(plan["device"]))
+        facts = [" ".join(parts)]
+        if plan.get("estimated_memory_mb"):
+            facts.append(
+                self.tr("{} of memory").format(text.size(float(plan["estimated_memory_mb"]) * 2**20))
+            )
+        if plan.get("backbone"):
+            facts.append(str(plan["backbone"]))
+        polygons = sum(int(c["train_polygons"]) + int(c["val_polygons"]) for c in plan.get("classes", []))
+        held = sum(int(c["val_polygons"]) for c in plan.get("classes", []))
+        if polygons:
+            facts.append(self.tr("{} polygons, {} held out to score it").format(polygons, held))
+        return " · ".join(facts)
