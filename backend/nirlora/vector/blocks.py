@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import LabelsError
+from nirlora.protocol.colors import default_colors
 from nirlora.raster.grid import Window
 
 from .items import UNLABELLED, LabelItem
-from .palette import default_colors
 
 BLOCK_PX = 512
 _CACHED = 64  # blocks of 1 MB, and small tables

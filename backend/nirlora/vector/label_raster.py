@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import LabelsError
+from nirlora.protocol.colors import default_colors
 from nirlora.raster.grid import Window
 from nirlora.raster.source import RasterSource
 
 from .blocks import BLOCK_PX, BlockLabels, Entries, Items, block_window
 from .items import MAX_CLASSES, UNLABELLED
 from .label_reader import LabelReader
-from .palette import default_colors
 
 _CELL_PX = 64
 _MIN_CELL_PX = 16

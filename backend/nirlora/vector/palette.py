@@ -1,49 +1,17 @@
-"""Class colours: from a field or style if there is one, else a default that reads well on a map."""
+"""Class colours that the user has chosen: in a field, or in a QGIS style beside the file or within it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyogrio
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
 
-# Paul Tol's "bright" and "muted" schemes, told apart with common colour blindness.
-_PALETTE = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#882255", "#44aa99",
-    "#999933", "#332288", "#ddcc77", "#117733", "#cc6677", "#88ccee", "#aa4499", "#777777",
-)  # fmt: skip
-
-# What people expect of the commonest class names; the first word found decides.
-_EXPECTED = (
-    ("weed", "#d9421e"), ("tree", "#1b6b2f"), ("forest", "#1b6b2f"), ("wood", "#1b6b2f"),
-    ("crop", "#8bc34a"), ("field", "#8bc34a"), ("grass", "#b9d77a"), ("herb", "#b9d77a"),
-    ("meadow", "#b9d77a"), ("shrub", "#7a9a3a"), ("soil", "#b08a5b"), ("bare", "#c8a878"),
-    ("sparse", "#d8c59a"), ("water", "#2f7fc1"), ("shadow", "#3b3b52"), ("road", "#8a8a8a"),
-    ("build", "#b5524f"), ("develop", "#b5524f"), ("urban", "#b5524f"), ("snow", "#e6f2fa"),
-    ("cloud", "#cfd8dc"), ("other", "#bdb6a6"), ("background", "#bdb6a6"),
-)  # fmt: skip
-
-
-def default_colors(names: Sequence[str], known: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """One ``#rrggbb`` per class name: the known one, else by the name's meaning, else the next free.
-
-    Args:
-        names: Class names.
-        known: Name -> colour, where the user has chosen.
-    """
-    known = known or {}
-    used = set(known.values())
-    free = [c for c in _PALETTE if c not in used]
-    result: list[str] = []
-    for i, name in enumerate(names):
-        expected = next((c for word, c in _EXPECTED if word in name.lower() and c not in used), "")
-        color = known.get(name) or expected or (free.pop(0) if free else _PALETTE[i % len(_PALETTE)])
-        used.add(color)
-        result.append(color)
-    return tuple(result)
+_STYLES = "layer_styles"
 
 
 def parse_color(text: Any) -> str:
@@ -74,29 +42,54 @@ def style_path(path: str) -> Path:
 def raster_style(path: str) -> dict[int, tuple[str, str]]:
     """Value -> (name, colour) of a paletted ``.qml`` beside a raster; empty without one."""
     result: dict[int, tuple[str, str]] = {}
-    for entry in _elements(path, "paletteEntry"):
+    root = _style(path)
+    for entry in () if root is None else root.iter("paletteEntry"):
         value = entry.get("value", "")
         if re.match(r"^-?\d+(\.0+)?$", value):
             result[int(float(value))] = (entry.get("label", "").strip(), parse_color(entry.get("color")))
     return result
 
 
-def vector_style(path: str) -> dict[str, str]:
-    """Class -> colour of a categorised ``.qml`` beside a vector file; empty without one."""
+def vector_style(path: str, layer: str = "") -> dict[str, str]:
+    """Class -> colour of a vector file's categorised style: the ``.qml`` beside it, else the one that QGIS
+    stored for ``layer`` in a GeoPackage; empty without one."""
+    root = _style(path)
+    if root is None:
+        root = _stored_style(path, layer)
+    if root is None:
+        return {}
     symbols = {}
-    for symbol in _elements(path, "symbol"):
+    for symbol in root.iter("symbol"):
         options = [*symbol.iter("Option"), *symbol.iter("prop")]
         found = [o.get("value", o.get("v", "")) for o in options if o.get("name", o.get("k")) == "color"]
         symbols[symbol.get("name")] = parse_color(found[0]) if found else ""
-    pairs = ((c.get("value", ""), symbols.get(c.get("symbol"), "")) for c in _elements(path, "category"))
+    pairs = ((c.get("value", ""), symbols.get(c.get("symbol"), "")) for c in root.iter("category"))
     return {value: color for value, color in pairs if color}
 
 
-def _elements(path: str, tag: str) -> list[ElementTree.Element]:
+def _style(path: str) -> ElementTree.Element | None:
+    """Root of the ``.qml`` beside a file; a damaged one is no reason to refuse labels."""
     style = style_path(path)
     if path.startswith("/vsi") or not style.is_file():
-        return []
+        return None
     try:
-        return list(ElementTree.parse(style).iter(tag))
+        return ElementTree.parse(style).getroot()
     except ElementTree.ParseError:
-        return []  # a damaged style is no reason to refuse labels
+        return None
+
+
+def _stored_style(path: str, layer: str) -> ElementTree.Element | None:
+    """Root of the default style in the table that QGIS keeps in a GeoPackage."""
+    if not path.lower().endswith(".gpkg"):
+        return None
+    try:
+        if _STYLES not in [str(name) for name, _ in pyogrio.list_layers(path)]:
+            return None
+        columns = ["f_table_name", "styleQML", "useAsDefault"]
+        meta, _, _, data = pyogrio.raw.read(path, layer=_STYLES, columns=columns, read_geometry=False)
+        found = dict(zip(meta["fields"], data, strict=True))
+        rows = zip(*(found[name] for name in columns), strict=True)
+        texts = [qml for table, qml, default in rows if table == layer and default and qml]
+        return ElementTree.fromstring(texts[0]) if texts else None
+    except (DataSourceError, DataLayerError, KeyError, ElementTree.ParseError):
+        return None

@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nirlora.errors import LabelsError
+from nirlora.protocol.colors import default_colors
 from nirlora.raster.source import RasterSource
 
 from .blocks import BlockLabels, Items
@@ -18,7 +19,7 @@ from .burner import PolygonBurner
 from .geodesy import crs_positions
 from .groups import spatial_groups
 from .items import MAX_CLASSES
-from .palette import default_colors, field_colors, vector_style
+from .palette import field_colors, vector_style
 from .reading import Geometries, read_layer, to_pixels
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -57,7 +58,7 @@ def open_polygons(
     geometries, names = found.geometries[usable], names[usable]
     geometries, names = _inside(path, geometries, names, source, warnings)
     color_field = next((layer.columns[c] for c in ("color", "colour") if c in layer.columns), None)
-    known = vector_style(path.split("|")[0])
+    known = vector_style(path.split("|")[0], layer.name)
     if color_field is not None:
         known |= field_colors(np.array(texts, dtype=object), color_field)
     values = np.array([wanted.index(n) for n in names], dtype=np.uint8)
