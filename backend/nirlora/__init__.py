@@ -11,6 +11,8 @@ from nirlora.errors import JobCancelled, NirLoraError
 from nirlora.protocol import (
     EvaluateRequest,
     EvaluateResult,
+    ExportRequest,
+    ExportResult,
     LayerRef,
     Progress,
     SegmentRequest,
@@ -20,15 +22,17 @@ from nirlora.protocol import (
 )
 
 if TYPE_CHECKING:
-    from nirlora.api import evaluate, plan, segment, train
+    from nirlora.api import evaluate, export, plan, segment, train
 
 __version__ = "0.1.0"
 
-_LAZY = ("evaluate", "plan", "segment", "train")
+_LAZY = ("evaluate", "export", "plan", "segment", "train")
 
 __all__ = [
     "EvaluateRequest",
     "EvaluateResult",
+    "ExportRequest",
+    "ExportResult",
     "JobCancelled",
     "LayerRef",
     "NirLoraError",
@@ -39,6 +43,7 @@ __all__ = [
     "TrainResult",
     "__version__",
     "evaluate",
+    "export",
     "plan",
     "segment",
     "train",

@@ -39,16 +39,19 @@ LAYERS: dict[str, set[str]] = {
     "models": _BASE | {"backbones", "adapters"},
     "inference": _DATA | _NETS,
     "training": _DATA | _NETS | {"inference"},  # its report shows a map
+    "onnx_export": _DATA | _NETS | {"inference"},
     "doctor": _BASE,
     "demo_scene": _BASE,
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
-    "api": _DATA | _NETS | {"training", "inference"},
+    "api": _DATA | _NETS | {"training", "inference", "onnx_export"},
     "jobs": _DATA | _NETS | {"training", "inference", "info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
-HEAVY_LAYERS = {"metrics", "backbones", "adapters", "models", "training", "inference", "doctor"}
+HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
+_TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "onnx_export"}
+HEAVY_LAYERS = _TORCH_LAYERS | {"metrics", "doctor"}
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from nirlora.errors import LabelsError
-from nirlora.inference.segment import LoadModel, ProgressCallback, segment
+from nirlora.inference.load import LoadModel, load_model
+from nirlora.inference.segment import ProgressCallback, segment
 from nirlora.metrics import Scores, summarise
-from nirlora.models.bundle import load_segmenter
 from nirlora.models.card import read_card
 from nirlora.protocol import ClassInfo, EvaluateRequest, EvaluateResult, LayerRef, SegmentRequest
 from nirlora.raster.grid import Window
@@ -26,7 +26,7 @@ _BLOCK_PX = 1024
 
 
 def evaluate(
-    request: EvaluateRequest, progress: ProgressCallback | None = None, load: LoadModel = load_segmenter
+    request: EvaluateRequest, progress: ProgressCallback | None = None, load: LoadModel = load_model
 ) -> EvaluateResult:
     """Segment the raster and compare the map with the request's labels, pixel by pixel.
 

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from nirlora.bands import ChannelReader, InputTransform, check_reader
+from nirlora.inference.load import LoadModel, choose_tile_px, load_model, make_engine
 from nirlora.inference.options import MapStatistics, PredictOptions
 from nirlora.inference.outputs import map_outputs, side_outputs
 from nirlora.inference.predict import predict_map
-from nirlora.inference.torch_engine import TorchEngine
-from nirlora.models.bundle import load_segmenter
-from nirlora.models.card import ModelCard
-from nirlora.models.segmenter import Segmenter
 from nirlora.protocol import ClassArea, ClassInfo, Progress, SegmentRequest, SegmentResult
 from nirlora.raster.outputs import write_text
 from nirlora.raster.source import RasterSource, open_raster
@@ -26,14 +23,12 @@ from nirlora.vector.polygonise import polygonise
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]
-LoadModel = Callable[[str, str], tuple[Segmenter, ModelCard]]
 
 _OVERLAP_SHARE = 4  # of a tile's side
-_TILE_CHIPS = 2  # tile side in training chips; measured: no worse than one chip, and less overlap to compute
 
 
 def segment(
-    request: SegmentRequest, progress: ProgressCallback | None = None, load: LoadModel = load_segmenter
+    request: SegmentRequest, progress: ProgressCallback | None = None, load: LoadModel = load_model
 ) -> SegmentResult:
     """Draw the map of a raster with a trained model.
 
@@ -67,8 +62,8 @@ def segment(
         warnings = check_reader(reader, allow_mismatch=request.allow_mismatch)
         aoi = open_aoi(request.aoi, source) if request.aoi else None
         area = AreaModel(source.transform, source.crs, source.width, source.height)
-        engine = TorchEngine(model, len(card.classes), request.device, request.batch)
-        tile = request.tile_px or _TILE_CHIPS * (card.chip_px or 256)
+        engine = make_engine(model, card, request.device, request.batch)
+        tile = choose_tile_px(model, card, request.tile_px)
         options = PredictOptions(
             tile_px=tile,
             overlap_px=request.overlap_px or tile // _OVERLAP_SHARE,

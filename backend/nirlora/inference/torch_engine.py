@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 
 import torch
 from torch import nn
 
-from nirlora.errors import DeviceError
 from nirlora.inference.devices import describe_device, resolve_device
+from nirlora.inference.halving import HalvingEngine
 from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
 
 # One tile at a time keeps a CPU's caches warm; a GPU wants many.
-_BATCH = {"cpu": 1, "mps": 4, "cuda": 16}
+BATCH = {"cpu": 1, "mps": 4, "cuda": 16}
 
 
-class TorchEngine:
+class TorchEngine(HalvingEngine):
     """A segmenter, merged and in eval mode, on a device; bf16 where the GPU has it.
 
     When the device runs out of memory the batch is halved, for good, and ``warnings`` says so.
@@ -37,7 +36,7 @@ class TorchEngine:
         self.device = resolve_device(device)
         self.device_name = describe_device(self.device)
         self.num_classes = max(num_classes, 2)
-        self.batch = batch or _BATCH[self.device.type]
+        self.batch = batch or BATCH[self.device.type]
         self.warnings: list[str] = []
         if isinstance(model, Segmenter):
             model.merge()
@@ -45,49 +44,9 @@ class TorchEngine:
         self._bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self._model = model.eval().requires_grad_(False).to(self.device)
 
-    @torch.inference_mode()
-    def predict(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:
-        """See :class:`~nirlora.inference.engine.Engine`."""
-        parts: list[torch.Tensor] = []
-        done = 0
-        while done < len(x):
-            chunk = x[done : done + self.batch]
-            logits = self._try(chunk, out_px)
-            if logits is None:
-                self._halve(len(chunk))
-                continue
-            parts.append(logits)
-            done += len(chunk)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def _try(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor | None:
-        """Logits, or None if memory was not enough."""
-        try:
-            return self._forward(x, out_px)
-        except torch.OutOfMemoryError:
-            return None
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):  # the CPU's allocator has no class of its own
-                return None
-            raise
-
     def _forward(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:
         cuda = self.device.type == "cuda"
         x = x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
         with torch.autocast("cuda", torch.bfloat16) if self._bf16 else contextlib.nullcontext():
             logits: torch.Tensor = self._model(x)
         return class_logits(to_raster(logits.float(), out_px))
-
-    def _halve(self, failed: int) -> None:
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if failed == 1:
-            raise DeviceError(
-                f"One tile does not fit into the memory of {self.device_name}.",
-                hint="Choose a smaller --tile-px, or --device cpu.",
-            )
-        self.batch = failed // 2
-        self.warnings.append(
-            f"{self.device_name} ran out of memory with {failed} tiles at once; went on with {self.batch}."
-        )

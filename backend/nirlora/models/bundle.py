@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import math
 import os
 import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,11 +22,10 @@ from safetensors.torch import load, save
 
 from nirlora.errors import ModelError, NirLoraError, OutputError, WeightsUnavailable
 from nirlora.models.backbones import BACKBONES
-from nirlora.models.card import CARD, FORMAT, WEIGHTS, ModelCard, read_parts, refusal
+from nirlora.models.card import CARD, FORMAT, WEIGHTS, ModelCard, card_json, read_parts, refusal
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter, is_self_contained
 from nirlora.models.weights import resolve_backbone
-from nirlora.protocol.codec import to_dict
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # so that equal models are equal files
 
@@ -50,12 +46,11 @@ def write_bundle(path: str | Path, card: ModelCard, state: Mapping[str, torch.Te
     path = Path(path)
     weights = save({k: state[k].detach().cpu().contiguous() for k in sorted(state)})
     card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
-    text = json.dumps(_finite(to_dict(card)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(_member(CARD), text.encode(), zipfile.ZIP_DEFLATED, 9)
+                archive.writestr(_member(CARD), card_json(card).encode(), zipfile.ZIP_DEFLATED, 9)
                 archive.writestr(_member(WEIGHTS), weights, zipfile.ZIP_STORED)
             file.flush()
             os.fsync(file.fileno())
@@ -147,15 +142,6 @@ def _member(name: str) -> zipfile.ZipInfo:
     info.external_attr = (stat.S_IFREG | 0o644) << 16
     info.create_system = 3  # the same bytes on Windows
     return info
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: such scores become null."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 __all__ = ["FORMAT", "ModelCard", "load_segmenter", "read_bundle", "write_bundle"]

@@ -21,8 +21,9 @@ from typing import Any
 
 from nirlora.errors import ModelError
 from nirlora.models.config import ModelConfig
+from nirlora.models.onnx_metadata import is_onnx, read_onnx
 from nirlora.protocol import ClassInfo
-from nirlora.protocol.codec import from_dict
+from nirlora.protocol.codec import from_dict, to_dict
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -68,12 +69,14 @@ class ModelCard:
 
 
 def read_card(path: str | Path) -> ModelCard:
-    """The card alone; the weights stay packed and unchecked.
+    """The card alone, of a ``.nirlora`` file or an exported ``.onnx``; the weights stay packed and unchecked.
 
     Raises:
         ModelError: There is no such file, or it is damaged, hostile, or of a newer version.
     """
     path = Path(path)
+    if is_onnx(path):
+        return _parse_card(path, read_onnx(path)[0])
     with _opened(path) as archive:
         return _parse_card(path, archive.read(CARD))
 
@@ -91,6 +94,11 @@ def read_parts(path: Path) -> tuple[ModelCard, bytes]:
     if got != card.weights_sha256:
         raise refusal(path, f"its weights have the SHA-256 {got}, its card says {card.weights_sha256}")
     return card, weights
+
+
+def card_json(card: ModelCard) -> str:
+    """The card as it lies in model files; :func:`read_card` gives it back, NaN as null."""
+    return json.dumps(_finite(to_dict(card)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 @contextlib.contextmanager
@@ -169,3 +177,12 @@ def _problem(card: ModelCard) -> str:
 def refusal(path: Path, reason: str) -> ModelError:
     """The error for a model file that is not used, and why."""
     return ModelError(f"{path} is refused: {reason}.", hint="Copy or download it again, or train it again.")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: such scores become null."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
