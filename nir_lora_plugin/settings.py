@@ -17,6 +17,8 @@ class Settings(enum.Enum):
     HOME = ("backend/home", "")  # folder of the backend's own environment; "": the per-user data folder
     PYTHON = ("backend/python", "")  # an existing Python to use instead; "": the own environment
     BUILD = ("backend/build", "auto")  # which torch to install: auto | cpu | cuda
+    # the dock
+    DOCK_OPEN = ("dock/open", False)  # whether it was open when QGIS ended
     # training
     DEVICE = ("device", "auto")
     TRAIN_MODE = ("train/mode", "quick")  # quick | thorough | expert

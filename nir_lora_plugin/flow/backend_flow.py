@@ -1,0 +1,132 @@
+"""The line about the backend: is it installed, is it up, on what device. Starts it, also when it ended."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from qgis.PyQt.QtCore import QObject, QTimer
+
+from nir_lora_plugin.backend_process.manager import manager
+from nir_lora_plugin.backend_process.state import BackendState
+from nir_lora_plugin.protocol import ErrorInfo, Health
+from nir_lora_plugin.ui.dock import NirLoraDock
+from nir_lora_plugin.ui.setup_panel import SetupPanel
+
+from .session import Session, call
+
+_LOOK_MS = 2000
+_HERE = (BackendState.READY, BackendState.RUNNING)
+
+
+class BackendFlow(QObject):
+    """Ties the backend's state to the session and the dock."""
+
+    def __init__(self, session: Session, dock: NirLoraDock) -> None:
+        super().__init__(session)
+        self._session, self._dock = session, dock
+        self._starting = False
+        self._device = ""
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK_MS)
+        self._timer.timeout.connect(self._look)
+        dock.shown.connect(self._on_shown)
+        dock.setup_wanted.connect(self._toggle_setup)
+        dock.stop_wanted.connect(self._stop)
+        session.backend_lost.connect(self.start)
+
+    def start(self) -> None:
+        """Have the backend running, and say so to everyone once it answers."""
+        state, _ = manager().state()
+        self._session.backend = state in _HERE
+        if not self._session.backend:
+            self._dock.show_status("off", self.tr("The backend is not set up"))
+            self._show_setup()
+            self._session.changed.emit()
+            return
+        if self._starting:
+            return
+        self._starting = True
+        self._device = ""
+        self._dock.show_status("starting", self.tr("The backend is starting …"))
+        call(
+            self,
+            self.tr("Starting NIR-LoRA"),
+            lambda client: client.health(),
+            self._on_started,
+            self._on_failed,
+        )
+
+    def _on_shown(self, visible: bool) -> None:
+        if not visible:
+            self._timer.stop()
+            return
+        self._timer.start()
+        if not self._session.backend or not manager().is_running:
+            self.start()
+
+    def _on_started(self, health: Health) -> None:
+        self._starting = False
+        self._show_health(health)
+        self._session.backend_ready.emit()
+        self._session.changed.emit()
+        if not health.device:
+            call(
+                self,
+                self.tr("Loading NIR-LoRA's networks"),
+                wait_for_worker,
+                self._show_health,
+                self._on_failed,
+            )
+
+    def _on_failed(self, error: ErrorInfo) -> None:
+        self._starting = False
+        self._dock.show_status("error", error.message)
+        self._session.messages.error(error)
+
+    def _show_health(self, health: Health) -> None:
+        self._device = health.device
+        words = (
+            self.tr("Ready on {}").format(health.device) if health.device else self.tr("Loading networks …")
+        )
+        self._dock.show_status("ready" if health.device else "starting", words)
+
+    def _look(self) -> None:
+        """See whether the backend has gone, or come by another way (a Processing algorithm)."""
+        if self._starting:
+            return
+        if not manager().is_running and self._session.backend:
+            self._device = ""
+            self._dock.show_status("off", self.tr("Not running; the next action starts it"))
+        elif manager().is_running and not self._device:
+            self.start()
+
+    def _stop(self) -> None:
+        manager().stop()
+        self._look()
+
+    def _show_setup(self) -> None:
+        if not self._dock.has_setup():
+            panel = SetupPanel()
+            panel.ready.connect(self._on_set_up)
+            self._dock.show_setup(panel)
+
+    def _toggle_setup(self) -> None:
+        if self._dock.has_setup():
+            self._dock.show_setup(None)
+        else:
+            self._show_setup()
+
+    def _on_set_up(self) -> None:
+        self._dock.show_setup(None)
+        self.start()
+
+
+def wait_for_worker(client: Any) -> Health:
+    """Ask until the worker has loaded its networks and knows its device, or a minute is over."""
+    deadline = time.monotonic() + 60
+    health: Health = client.health()
+    while health.worker == "starting" and time.monotonic() < deadline:
+        time.sleep(0.25)
+        health = client.health()
+    return health
