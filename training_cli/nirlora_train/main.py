@@ -10,7 +10,7 @@ import typer
 
 from nirlora import __version__
 
-from . import demo, doctor, evaluate, info, segment, train
+from . import demo, doctor, evaluate, export, info, segment, serve, train
 from .run import run_app
 
 # Threads that wait for each other by spinning slow torch down several times as soon as another program wants
@@ -40,9 +40,11 @@ def build_app() -> typer.Typer:
     app.command("train")(train.train)
     app.command("segment")(segment.segment)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("export")(export.export)
     app.command("info")(info.info)
     app.command("doctor")(doctor.doctor)
     app.command("demo")(demo.demo)
+    app.command("serve")(serve.serve)
     return app
 
 

@@ -146,6 +146,14 @@ def download(spec: BackboneSpec, revision: str = "", cache: Path | None = None) 
     return path
 
 
+def is_cached(spec: BackboneSpec) -> bool:
+    """Whether :func:`download` needs no network."""
+    if not spec.hub:
+        return False
+    found = huggingface_hub.try_to_load_from_cache(spec.hub, _HUB_FILE, revision=spec.revision)
+    return isinstance(found, str)
+
+
 def _fetch(spec: BackboneSpec, revision: str, cache: Path | None) -> Path:
     endpoint = os.environ.get("HF_ENDPOINT") or None
     # httpx errors under huggingface_hub 1, requests errors (an OSError) before
