@@ -9,9 +9,10 @@ import shlex
 import pytest
 
 import nirlora
-from nirlora.protocol import EvaluateRequest, LayerRef, SegmentRequest, TrainRequest
+from nirlora.protocol import EvaluateRequest, ExportRequest, LayerRef, SegmentRequest, TrainRequest
 from nirlora.training.report import command_line
 from nirlora_train.evaluate import evaluate
+from nirlora_train.export import export
 from nirlora_train.segment import segment
 from nirlora_train.train import train
 
@@ -31,7 +32,7 @@ def asked(monkeypatch, cli):
             seen.append(request)
             raise nirlora.JobCancelled
 
-        for function in ("train", "segment", "evaluate"):
+        for function in ("train", "segment", "evaluate", "export"):
             monkeypatch.setitem(vars(nirlora), function, record)
         done = cli(*words, name=name)
         assert seen, done.err
@@ -164,9 +165,28 @@ def test_evaluate_options(asked):
     )
 
 
+def test_export_options(asked):
+    line = (
+        "export m.nirlora --layer a.tif --nodata 0 --crs EPSG:4326 --out o.onnx --tile-px 256 --num-chips 3 "
+        "--max-difference 0.01 --min-agreement 0.9 --backbone w --no-overwrite"
+    )
+    assert asked(*line.split()) == ExportRequest(
+        model="m.nirlora",
+        out="o.onnx",
+        layer=LayerRef("a.tif", "", 0.0, "EPSG:4326"),
+        tile_px=256,
+        num_chips=3,
+        max_difference=0.01,
+        min_agreement=0.9,
+        backbone="w",
+        overwrite=False,
+    )
+    assert asked("export", "m.nirlora") == ExportRequest(model="m.nirlora")
+
+
 @pytest.mark.parametrize(
     ("command", "request_"),
-    [(train, TrainRequest), (segment, SegmentRequest), (evaluate, EvaluateRequest)],
+    [(train, TrainRequest), (segment, SegmentRequest), (evaluate, EvaluateRequest), (export, ExportRequest)],
 )
 def test_every_field_has_its_option(command, request_):
     options = set(inspect.signature(command).parameters) | {"layers"}

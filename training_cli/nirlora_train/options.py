@@ -24,7 +24,11 @@ Debug = Annotated[
 ]
 Device = Annotated[
     str,
-    typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute.", rich_help_panel=RUN),
+    typer.Option(
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where to compute. With an .onnx model also tensorrt or tensorrt:N.",
+        rich_help_panel=RUN,
+    ),
 ]
 Layer = Annotated[
     str, typer.Option(metavar="RASTER", help="Raster; anything GDAL opens.", rich_help_panel=DATA)
@@ -47,7 +51,12 @@ ReflectanceOffset = Annotated[
     float | None, typer.Option(help="See --reflectance-scale.", rich_help_panel=DATA)
 ]
 Model = Annotated[
-    str, typer.Option(metavar="FILE.nirlora", help="Model file from training.", rich_help_panel=MODEL)
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="Model: .nirlora from training, or .onnx from nirlora export.",
+        rich_help_panel=MODEL,
+    ),
 ]
 ModelBackbone = Annotated[
     str,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nirlora.protocol import ClassArea, EvaluateResult, SegmentResult, TrainResult
+from nirlora.protocol import ClassArea, EvaluateResult, ExportResult, SegmentResult, TrainResult
 
 from .console import duration, speed
 
@@ -45,6 +45,22 @@ def show_evaluate(result: EvaluateResult) -> None:
     """Scores of the map."""
     _scores(result.metrics, "reference")
     _facts({"time": f"{duration(result.seconds)} on {result.device}"})
+    _warnings(result.warnings)
+
+
+def show_export(result: ExportResult) -> None:
+    """How far it is from the original, and where the file is."""
+    _facts(
+        {
+            "compared on": result.chips,
+            "difference": f"at most {result.max_difference:.2g} of logits",
+            "same class": f"{result.agreement:.4%} of pixels",
+            "tiles": f"{result.tile_px} x {result.tile_px} raster pixels, any number at a time",
+            "size": f"{result.size_bytes / 1e6:.1f} MB",
+            "time": duration(result.seconds),
+            "model": result.onnx,
+        }
+    )
     _warnings(result.warnings)
 
 
