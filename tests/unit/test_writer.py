@@ -12,7 +12,7 @@ from affine import Affine
 from rasterio.errors import RasterioIOError
 
 from data.make_data import make_raster
-from nirlora.errors import OptionError, OutputError
+from nirlora.errors import JobCancelled, OptionError, OutputError
 from nirlora.protocol import ClassInfo, LayerRef
 from nirlora.raster.grid import Window
 from nirlora.raster.outputs import check_output
@@ -165,13 +165,32 @@ def test_a_failing_write_is_an_output_error_and_leaves_nothing(tmp_path, monkeyp
     assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
 
 
-def test_a_failing_cog_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["build_overviews", "join_images"])
+def test_a_failing_cog_leaves_nothing(tmp_path, monkeypatch, step):
     def fail(*args, **kwargs):
-        raise RasterioIOError("No space left on device")
+        raise OSError("No space left on device")
 
-    monkeypatch.setattr(rasterio.shutil, "copy", fail)
+    monkeypatch.setattr(f"nirlora.raster.cog.{step}", fail)
     with pytest.raises(OutputError, match="No space left"):
         write(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+@pytest.mark.parametrize("after", [0, 3, 20])
+def test_packing_can_be_stopped_at_any_tile_and_leaves_nothing(tmp_path, after):
+    raster = make_raster(tmp_path / "in.tif", np.ones((2000, 3000), np.uint8))
+    calls = iter(range(after, -1, -1))
+
+    def tick():
+        if next(calls) == 0:
+            raise JobCancelled
+
+    outputs = MapOutputs(tmp_path / "map.tif", tmp_path / "conf.tif")
+    with open_raster(raster) as source, MapWriter(outputs, source, CLASSES) as writer:
+        noise = np.random.default_rng(0).integers(0, 3, (2000, 3000)).astype(np.uint8)
+        writer.write(Window(0, 0, 3000, 2000), MapBlock(noise, noise))
+        with pytest.raises(JobCancelled):
+            writer.pack(tick)
     assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import RasterError
+from nirlora.raster.cache import block_cache
 from nirlora.raster.grid import Window
 
 from .calibration import Calibration
@@ -22,6 +23,7 @@ SAMPLE_PX = 2_000_000  # pixels per raster that percentiles are taken from
 _WINDOW_PX = 256
 _FIRST_GRID, _LAST_GRID = 8, 32  # windows a side: 64 first, up to 1024 where most of them are empty
 _ENOUGH_PX = 20_000
+_LEAST_CACHE, _MOST_CACHE = 24 * 2**20, 2**28  # bytes
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,12 @@ def sample_channels(
         windows = _spread(source.width, source.height, side)
         each = max(1, limit_px // len(windows))
         parts: list[NDArray[np.float32]] = []
-        for window in windows:
-            data, valid = source.read(window, bands)
-            keep = np.flatnonzero(valid)[:: max(1, -(-int(valid.sum()) // each))]
-            flat = data.reshape(len(bands), 1, -1)[:, :, keep]
-            parts.append(physical_values(channels, flat, bands, calibration)[:, 0])
+        with block_cache(_cache_bytes(source)):  # hundreds of windows, each read once
+            for window in windows:
+                data, valid = source.read(window, bands)
+                keep = np.flatnonzero(valid)[:: max(1, -(-int(valid.sum()) // each))]
+                flat = data.reshape(len(bands), 1, -1)[:, :, keep]
+                parts.append(physical_values(channels, flat, bands, calibration)[:, 0])
         best = np.concatenate(parts, axis=1)
         if best.shape[1] >= _ENOUGH_PX or len(windows) < side * side:
             break
@@ -96,6 +99,15 @@ def sample_channels(
             hint="Check its nodata value and mask.",
         )
     return best
+
+
+def _cache_bytes(source: RasterSource) -> int:
+    """What one row of windows needs: of a file in strips, whole rows are decoded for each of them."""
+    block_rows, block_cols = source.block_shape
+    if block_cols < source.width:
+        return _LEAST_CACHE
+    row_bytes = source.width * source.count * np.dtype(source.dtype).itemsize
+    return min(max(row_bytes * (_WINDOW_PX + block_rows), _LEAST_CACHE), _MOST_CACHE)
 
 
 def channel_stats(sample: NDArray[np.float32]) -> tuple[ChannelStats, ...]:

@@ -31,7 +31,8 @@ class _Span:
 
 def _spans(length: int, tile: int, starts: Sequence[int], device: torch.device) -> list[_Span]:
     """Spans of all tiles of an axis; the finished parts follow one another without a gap."""
-    hand_overs = [Ramp(0, 0), *ramps(tile, starts), Ramp(length, length)]
+    first, end = starts[0], min(starts[-1] + tile, length)
+    hand_overs = [Ramp(first, first), *ramps(tile, starts), Ramp(end, end)]
     return [
         _Span(at, before.start, after.start, after.stop, torch.from_numpy(before.weights()).to(device))
         for at, (before, after) in zip(starts, pairwise(hand_overs), strict=True)
@@ -47,7 +48,7 @@ class RowBlender:
     interpolation between two tiles along each axis, so equal logits stay exactly equal.
 
     Args:
-        grid: The tiles.
+        grid: The tiles; of a part of the raster, where :meth:`TileGrid.around` left some out.
         device: Where the logits are.
     """
 
@@ -55,7 +56,6 @@ class RowBlender:
         device = torch.device(device)
         self._cols = _spans(grid.width, grid.tile_w, grid.starts_x, device)
         self._rows = _spans(grid.height, grid.tile_h, grid.starts_y, device)
-        self._grid = grid
         self._left = self._above = torch.empty(0)
         self._allocated = False
         self._left_held = False
@@ -87,7 +87,8 @@ class RowBlender:
         used = logits[:, row.crop(row.start, row.carry_stop), :]
         block = used[:, :, col.crop(col.start, col.stop)]
         left = self._left[:, : used.shape[1]]
-        above = self._above[:, :, col.start : col.stop]
+        first = self._cols[0].start
+        above = self._above[:, :, col.start - first : col.stop - first]
         if left_held:
             _blend(left[:, :, : len(col.rise)], block[:, :, : len(col.rise)], col.rise)
         left[:, :, : col.carry_stop - col.stop] = used[:, :, col.crop(col.stop, col.carry_stop)]
@@ -102,7 +103,8 @@ class RowBlender:
         self._allocated = True
         num_classes, tile_h, _ = logits.shape
         self._left = logits.new_empty(num_classes, tile_h, max(len(c.rise) for c in self._cols))
-        self._above = logits.new_empty(num_classes, max(len(r.rise) for r in self._rows), self._grid.width)
+        width = self._cols[-1].stop - self._cols[0].start
+        self._above = logits.new_empty(num_classes, max(len(r.rise) for r in self._rows), width)
 
 
 def _blend(before: torch.Tensor, after: torch.Tensor, rise: torch.Tensor) -> None:

@@ -35,6 +35,11 @@ class TileReader(Protocol):
 class Area(Protocol):
     """The part of the raster to predict, such as :class:`nirlora.vector.aoi.Aoi`; used by many threads."""
 
+    @property
+    def window(self) -> Window:
+        """A window of the raster that holds all of it."""
+        ...
+
     def touches(self, window: Window) -> bool:
         """Whether any pixel of ``window`` is inside."""
         ...
@@ -71,7 +76,7 @@ class PredictOptions:
     readers: int = 0
 
     def grid(self, width: int, height: int) -> TileGrid:
-        """The tiles of a raster of that size.
+        """The tiles of a raster of that size, or of the part that the area of interest touches.
 
         Raises:
             OptionError: The numbers make no tiling.
@@ -82,7 +87,8 @@ class PredictOptions:
                 hint="The overlap must be smaller than the tile; a quarter of it is usual.",
             )
         multiple = (Fraction(self.patch_px) / self._zoom).numerator
-        return TileGrid.cover(width, height, self.tile_px, self.overlap_px, multiple)
+        grid = TileGrid.cover(width, height, self.tile_px, self.overlap_px, multiple)
+        return grid if self.aoi is None else grid.around(self.aoi.window)
 
     def model_px(self, grid: TileGrid) -> tuple[int, int]:
         """``(rows, cols)`` of a tile as the model sees it."""
@@ -102,7 +108,7 @@ class MapStatistics:
         area_m2: Area per class.
         valid_pixels: Their sum.
         seconds: From the first read to the last write.
-        px_per_s: Raster pixels (nodata included) per second.
+        px_per_s: Raster pixels (nodata included) of the tiles, per second.
         tiles: Tiles in all.
         skipped_tiles: Tiles without a usable pixel, for which the model was not run.
         warnings: Of the engine.

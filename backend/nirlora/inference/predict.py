@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
 import torch
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from nirlora.inference.decode import Decoded, decode
 from nirlora.inference.engine import Engine
 from nirlora.inference.options import MapStatistics, PredictOptions, TileReader
 from nirlora.protocol import Progress
+from nirlora.raster.cache import block_cache
 from nirlora.raster.grid import TileGrid, Window
 from nirlora.raster.writer import NODATA, MapBlock, MapWriter
 
@@ -63,10 +63,10 @@ def predict_map(
     """
     grid = options.grid(writer.width, writer.height)
     tally = _Tally(engine.num_classes, options)
-    meter = _Meter(len(grid), grid.width * grid.height, progress)
+    meter = _Meter(len(grid), grid.covered_px, progress)
     readers = options.readers or _num_readers(engine.device)
     cache = writer.cache_bytes(grid.tile_h, readers)
-    with rasterio.Env(GDAL_CACHEMAX=cache), ExitStack() as stack:  # in bytes, here
+    with block_cache(cache), ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
         blender = RowBlender(grid, engine.device)
         tiles = stack.enter_context(_TilesAhead(reader, readers, grid, options, engine.batch))

@@ -74,8 +74,9 @@ def segment(
         )
         with MapWriter(outputs, source, card.classes) as writer:
             statistics = predict_map(reader, engine, writer, options, _within(say, 0.0, 0.9))
-            say(Progress("finish", 0.9, "writing overviews"))
-            whole = writer.pack()
+            packing = Progress("finish", 0.9, "writing overviews")
+            say(packing)
+            whole = writer.pack(lambda: say(packing))
             if polygons is not None:
                 drawing = Progress("finish", 0.95, "drawing polygons")
                 polygonise(

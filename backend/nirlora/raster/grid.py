@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,7 +150,7 @@ def partition_weights(length: int, tile: int, starts: Sequence[int]) -> list[NDA
 
 @dataclass(frozen=True)
 class TileGrid:
-    """All tiles of a raster: ``starts_y`` x ``starts_x``, each ``tile_h`` x ``tile_w`` pixels."""
+    """Tiles of a raster: ``starts_y`` x ``starts_x``, each ``tile_h`` x ``tile_w`` pixels."""
 
     width: int
     height: int
@@ -179,6 +179,24 @@ class TileGrid:
             tile_starts(width, tile_w, min(overlap_px, tile_w - 1)),
             tile_starts(height, tile_h, min(overlap_px, tile_h - 1)),
         )
+
+    def around(self, window: Window) -> TileGrid:
+        """The tiles, at the places they have here, that touch a window inside the raster."""
+
+        def touching(starts: tuple[int, ...], tile: int, first: int, size: int) -> tuple[int, ...]:
+            return tuple(start for start in starts if first - tile < start < first + size)
+
+        return replace(
+            self,
+            starts_x=touching(self.starts_x, self.tile_w, window.col_off, window.width),
+            starts_y=touching(self.starts_y, self.tile_h, window.row_off, window.height),
+        )
+
+    @property
+    def covered_px(self) -> int:
+        """Pixels of the raster that the tiles cover."""
+        width = min(self.starts_x[-1] + self.tile_w, self.width) - self.starts_x[0]
+        return width * (min(self.starts_y[-1] + self.tile_h, self.height) - self.starts_y[0])
 
     def __len__(self) -> int:
         return len(self.starts_x) * len(self.starts_y)

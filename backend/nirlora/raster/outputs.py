@@ -9,13 +9,13 @@ from pathlib import Path
 from nirlora.errors import OutputError
 
 # All that this package or GDAL creates beside a result before it is whole.
+_OVERVIEWS = 24  # halvings, more than any raster has
 _TEMPORARY = (
     ".part",
     ".part.aux.xml",
+    *(".part" + ".ovr" * level for level in range(1, _OVERVIEWS)),
     ".part.cog",
     ".part.cog.aux.xml",
-    ".part.cog.ovr.tmp",
-    ".part.cog.msk.ovr.tmp",
 )
 # What an older result of the same name may have left, and would now be wrong.
 _SIDECARS = (".aux.xml", ".ovr", ".msk")

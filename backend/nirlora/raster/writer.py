@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -148,8 +148,11 @@ class MapWriter:
                 f"Writing beside {self.outputs.map} failed: {error}.", hint="Is the disk full?"
             ) from error
 
-    def pack(self) -> Path:
+    def pack(self, tick: Callable[[], None] | None = None) -> Path:
         """Make every output whole under a temporary name; nothing more can be written then.
+
+        Args:
+            tick: Called often; may raise to stop, and nothing is left behind.
 
         Returns:
             The map, to be read until :meth:`finalise`.
@@ -161,7 +164,7 @@ class MapWriter:
             self._close()
             for kind, path in self.outputs.wanted().items():
                 part, whole = with_suffix(path, ".part"), with_suffix(path, ".part.cog")
-                write_cog(part, whole, resampling="mode" if kind == "map" else "average")
+                write_cog(part, whole, resampling="mode" if kind == "map" else "average", tick=tick)
                 part.unlink()
                 if kind == "map":
                     self._sidecar = pam_xml(self.classes, lost_georeference(whole, **self._grid))
@@ -230,7 +233,6 @@ class MapWriter:
                     blockxsize=BLOCK_PX,
                     blockysize=BLOCK_PX,
                     compress="deflate",
-                    zlevel=1,  # read once and thrown away
                     interleave="band",
                     BIGTIFF="IF_SAFER",
                     SPARSE_OK=True,
