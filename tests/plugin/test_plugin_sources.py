@@ -16,7 +16,7 @@ from support import ROOT
 PLUGIN = ROOT / "nir_lora_plugin"
 SOURCES = sorted(PLUGIN.rglob("*.py"))
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # where Debian's QGIS is importable
-ALLOWED = set(sys.stdlib_module_names) | {"qgis", "osgeo", "processing"}
+ALLOWED = set(sys.stdlib_module_names) | {"qgis", "osgeo", "processing", "nir_lora_plugin"}
 # The standard library of a newer Python than QGIS 3.22's.
 TOO_NEW = {"tomllib", "distutils", "imp"}
 
