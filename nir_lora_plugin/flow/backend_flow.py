@@ -25,8 +25,7 @@ class BackendFlow(QObject):
     def __init__(self, session: Session, dock: NirLoraDock) -> None:
         super().__init__(session)
         self._session, self._dock = session, dock
-        self._starting = False
-        self._device = ""
+        self._phase = "off"  # off | starting | loading (torch, in the worker) | ready
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -44,10 +43,9 @@ class BackendFlow(QObject):
             self._show_setup()
             self._session.changed.emit()
             return
-        if self._starting:
+        if self._phase == "starting":
             return
-        self._starting = True
-        self._device = ""
+        self._phase = "starting"
         self._dock.show_status("starting", self.tr("The backend is starting …"))
         call(
             self,
@@ -66,7 +64,6 @@ class BackendFlow(QObject):
             self.start()
 
     def _on_started(self, health: Health) -> None:
-        self._starting = False
         self._show_health(health)
         self._session.backend_ready.emit()
         self._session.changed.emit()
@@ -80,12 +77,12 @@ class BackendFlow(QObject):
             )
 
     def _on_failed(self, error: ErrorInfo) -> None:
-        self._starting = False
+        self._phase = "off"
         self._dock.show_status("error", error.message)
         self._session.messages.error(error)
 
     def _show_health(self, health: Health) -> None:
-        self._device = health.device
+        self._phase = "ready" if health.device else "loading"
         words = (
             self.tr("Ready on {}").format(health.device) if health.device else self.tr("Loading networks …")
         )
@@ -93,13 +90,12 @@ class BackendFlow(QObject):
 
     def _look(self) -> None:
         """See whether the backend has gone, or come by another way (a Processing algorithm)."""
-        if self._starting:
-            return
-        if not manager().is_running and self._session.backend:
-            self._device = ""
-            self._dock.show_status("off", self.tr("Not running; the next action starts it"))
-        elif manager().is_running and not self._device:
+        running = manager().is_running
+        if running and self._phase == "off":
             self.start()
+        elif not running and self._phase in ("loading", "ready"):
+            self._phase = "off"
+            self._dock.show_status("off", self.tr("Not running; the next action starts it"))
 
     def _stop(self) -> None:
         manager().stop()

@@ -57,7 +57,9 @@ class DockFlow(QObject):
 
     def place(self) -> None:
         """Put the dock at the right of QGIS's window, as a tab where there are others."""
+        window = self._iface.mainWindow()
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        window.resizeDocks([self.dock], [self.dock.sizeHint().width()], Qt.Orientation.Horizontal)
 
     def segment_layer(self, layer: Optional[QgsMapLayer] = None) -> None:
         """Segment ``layer`` as the dock is set, or show there what is missing."""
