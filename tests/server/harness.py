@@ -132,11 +132,17 @@ class Backend:
                 return record
         raise AssertionError(f"the job ended first: {record}")
 
+    @property
+    def psutil(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+    def children(self) -> list[psutil.Process]:
+        return self.psutil.children()
+
     def worker(self) -> psutil.Process:
-        """The worker process, when there is one."""
-        found: list[psutil.Process] = []
-        wait_until(lambda: found.extend(psutil.Process(self.process.pid).children()) or found)
-        return found[-1]
+        """The worker process, as soon as there is one."""
+        wait_until(self.children)
+        return self.children()[-1]
 
     def wait_ready(self) -> None:
         wait_until(lambda: self.ask("GET", "/v1/health").json["worker"] == "ready")

@@ -45,7 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
     "api": _DATA | _NETS | {"training", "inference", "onnx_export"},
-    "jobs": _DATA | _NETS | {"training", "inference", "info", "api"},
+    "jobs": _DATA | _NETS | {"training", "inference", "onnx_export", "info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}

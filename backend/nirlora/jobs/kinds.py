@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nirlora.errors import LabelsError, ModelError, OptionError
+from nirlora.errors import LabelsError, OptionError
 from nirlora.inference.outputs import map_outputs, side_outputs
 from nirlora.jobs.footprint import Outputs
 from nirlora.models.card import read_card
+from nirlora.onnx_export.paths import check_numbers, output_path
 from nirlora.protocol import (
     EvaluateRequest,
     ExportRequest,
@@ -93,7 +94,7 @@ def _check_train(request: TrainRequest) -> None:
 
 
 def _check_segment(request: SegmentRequest) -> None:
-    _check_model(request.model)
+    read_card(request.model)
     outputs = map_outputs(request)
     with ExitStack() as stack:
         source = stack.enter_context(open_raster(request.layer))
@@ -105,7 +106,7 @@ def _check_segment(request: SegmentRequest) -> None:
 
 
 def _check_evaluate(request: EvaluateRequest) -> None:
-    _check_model(request.model)
+    read_card(request.model)
     _check_raster(request.layer)
     if not request.layer.labels:
         raise LabelsError("Evaluating needs reference labels.", hint="Give polygons or a label raster.")
@@ -113,10 +114,11 @@ def _check_evaluate(request: EvaluateRequest) -> None:
 
 
 def _check_export(request: ExportRequest) -> None:
-    _check_model(request.model)
+    read_card(request.model)
     if request.layer is not None:
         _check_raster(request.layer)
-    check_output(_export_path(request), overwrite=request.overwrite, inputs=[request.model])
+    output_path(request)
+    check_numbers(request)
 
 
 def _check_raster(layer: LayerRef) -> None:
@@ -126,14 +128,6 @@ def _check_raster(layer: LayerRef) -> None:
 
 def _check_labels(path: str) -> None:
     vector_layers(split_path(path)[0])
-
-
-def _check_model(path: str) -> None:
-    if Path(path).suffix == ".onnx":
-        if not Path(path).is_file():
-            raise ModelError(f"There is no model file {path}.", hint="Check the path of the model.")
-    else:
-        read_card(path)
 
 
 def _train_outputs(request: TrainRequest) -> Outputs:
@@ -152,11 +146,7 @@ def _segment_outputs(request: SegmentRequest) -> Outputs:
 
 
 def _export_outputs(request: ExportRequest) -> Outputs:
-    return Outputs((_export_path(request),))
-
-
-def _export_path(request: ExportRequest) -> Path:
-    return Path(request.out) if request.out else Path(request.model).with_suffix(".onnx")
+    return Outputs((output_path(request),))
 
 
 _KINDS = (

@@ -11,7 +11,6 @@ import torch
 
 from nirlora.inference.load import LoadModel, Network, load_model
 from nirlora.models.card import ModelCard, read_card
-from nirlora.models.onnx_metadata import is_onnx
 
 _log = logging.getLogger(__name__)
 _Key = tuple[str, int, int, str, str]
@@ -51,6 +50,6 @@ class WarmModel:
 def _key(path: str, backbone: str) -> _Key:
     """What makes a model file this one; the hash is that of the weights, from the card."""
     found = Path(path).stat() if Path(path).is_file() else None
-    sha256 = "" if is_onnx(path) else read_card(path).weights_sha256
+    sha256 = read_card(path).weights_sha256
     changed, size = (found.st_mtime_ns, found.st_size) if found else (0, 0)
     return str(Path(path).resolve()), changed, size, sha256, backbone
