@@ -11,7 +11,7 @@ from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from nir_lora_plugin.layers import layer_ref, prepare_export, why_not
+from nir_lora_plugin.layers import export_reason, layer_ref, prepare_export, why_not
 from nir_lora_plugin.protocol import ErrorInfo, LayerRef
 from nir_lora_plugin.tasks import WorkTask
 from nir_lora_plugin.ui.copy_dialog import CopyDialog
@@ -53,9 +53,7 @@ class LayerFlow(QObject):
             session.ref = layer_ref(layer)
             if session.ref is None:
                 session.layer_problem = self.tr("Make a copy of the layer first.")
-                words = self.tr(
-                    "This layer is no file on this computer. A copy of the part you need can be used."
-                )
+                words = self.tr("{} A copy of the part you need can be used.").format(export_reason(layer))
                 self._panel.show_nothing(words, "info", self.tr("Make a copy …"))
             else:
                 self._inspect(session.ref)

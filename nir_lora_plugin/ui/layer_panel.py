@@ -145,9 +145,8 @@ class LayerPanel(QWidget):
             parts.append(text.hectares(float(facts["size_ha"])))
         parts.append(str(facts.get("dtype", "")))
         nodata = facts.get("nodata")
-        parts.append(
-            self.tr("nodata {}").format(nodata) if nodata is not None else self.tr("no nodata value")
-        )
+        shown = f"{nodata:g}" if isinstance(nodata, float) else nodata
+        parts.append(self.tr("no nodata value") if nodata is None else self.tr("nodata {}").format(shown))
         if facts.get("rotated"):
             parts.append(self.tr("rotated"))
         if str(facts.get("sensor", "")) not in ("", "not recognised"):
