@@ -50,6 +50,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def managed_pythons(self) -> Path:
+        """Pythons that uv downloaded."""
+        return self.root / "python"
+
+    @property
     def install_log(self) -> Path:
         """What the last installation printed."""
         return self.root / "install.log"

@@ -37,6 +37,7 @@ class Stamp:
     device: str  # what the self-test ran on
     seconds: float
     date: str  # ISO 8601, UTC
+    warnings: Tuple[str, ...] = ()  # what works less well than it could
     versions: Dict[str, str] = field(default_factory=dict)
 
 
