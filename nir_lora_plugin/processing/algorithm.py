@@ -1,9 +1,12 @@
-"""What the algorithms have in common: parameters from options, one job of the backend, errors in words."""
+"""What the algorithms have in common: parameters from options, one job of the backend, errors in words.
+
+QGIS imports all algorithms at its start, so what only a run needs is imported by the run.
+"""
 
 from __future__ import annotations
 
 import html
-from typing import Any, Dict, List, Sequence, Type
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Type
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -17,16 +20,16 @@ from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from nir_lora_plugin import paths
-from nir_lora_plugin.backend_process.manager import manager
-from nir_lora_plugin.client import Request
 from nir_lora_plugin.errors import Cancelled, PluginError
 from nir_lora_plugin.protocol import JobRecord
 from nir_lora_plugin.translation import translate
 
 from .follow import Follower
-from .job import run_job
 from .options import Option, definition, values
 from .rasters import RasterInput
+
+if TYPE_CHECKING:
+    from nir_lora_plugin.client import Request
 
 Parameters = Dict[str, Any]
 
@@ -144,6 +147,10 @@ class NirLoraAlgorithm(QgsProcessingAlgorithm):
             raise in_words(error) from None
 
     def _run(self, request: Request, follower: Follower, feedback: QgsProcessingFeedback) -> JobRecord:
+        from nir_lora_plugin.backend_process.manager import manager
+
+        from .job import run_job
+
         feedback.setProgressText(translate("Processing", "Starting the backend"))
         client = manager().client()
         return run_job(client, self.kind, request, self.displayName(), follower.see, feedback.isCanceled)

@@ -30,9 +30,15 @@ def labels_path(layer: QgsMapLayer, context: QgsProcessingContext, feedback: Qgs
     Raises:
         QgsProcessingException: It holds edits that are not saved, or cannot be copied.
     """
-    if layer.type() == QgsMapLayerType.RasterLayer:
-        return str(layer.source())
-    return vector_path(layer, context, feedback)
+    if layer.type() != QgsMapLayerType.RasterLayer:
+        return vector_path(layer, context, feedback)
+    from nir_lora_plugin.layers import local_path
+
+    path = local_path(layer)
+    if not path:
+        text = translate("Processing", "Labels as a raster must be a file on this computer; {} is none.")
+        raise QgsProcessingException(text.format(layer.name()))
+    return path
 
 
 def vector_path(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Union
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -17,9 +17,11 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from nir_lora_plugin.layers import ExportJob, layer_ref, prepare_export, why_not
 from nir_lora_plugin.protocol import LayerRef
 from nir_lora_plugin.translation import translate
+
+if TYPE_CHECKING:
+    from nir_lora_plugin.layers import ExportJob
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,11 @@ def raster_input(
     """How the backend gets ``layer``; on the main thread.
 
     Raises:
-        QgsProcessingException: The layer cannot be used, or neither it nor the user says at which pixel size.
+        QgsProcessingException: The layer cannot be used.
+        PluginError: Neither the layer nor the user says at which pixel size to read it.
     """
+    from nir_lora_plugin.layers import layer_ref, prepare_export, why_not
+
     problem = why_not(layer)
     if problem:
         raise QgsProcessingException(problem)
@@ -79,14 +84,6 @@ def raster_input(
         return RasterInput(ref)
     extent = algorithm.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
     extent = layer.extent() if extent.isEmpty() else extent
-    resolution = _resolution(algorithm.parameterAsDouble(parameters, "PIXEL_SIZE", context), layer)
+    resolution = algorithm.parameterAsDouble(parameters, "PIXEL_SIZE", context)  # 0: the layer's own
     path = QgsProcessingUtils.generateTempFilename("layer.tif")
     return RasterInput(prepare_export(layer, extent, resolution, path))
-
-
-def _resolution(wanted: float, layer: QgsRasterLayer) -> float:
-    resolution: Optional[float] = wanted or layer.rasterUnitsPerPixelX()
-    if resolution:
-        return resolution
-    text = translate("Processing", "{} is no local file and has no pixel size of its own: give a pixel size.")
-    raise QgsProcessingException(text.format(layer.name()))

@@ -12,14 +12,8 @@ from qgis.core import (
 )
 
 from nir_lora_plugin.protocol import SegmentResult, from_dict
-from nir_lora_plugin.result_layers import style_confidence, style_map, style_polygons
 
 Style = Callable[[QgsMapLayer, SegmentResult], None]
-STYLES: Dict[str, Style] = {
-    "OUTPUT": style_map,
-    "CONFIDENCE": style_confidence,
-    "POLYGONS": style_polygons,
-}
 
 
 class Styler(QgsProcessingLayerPostProcessorInterface):
@@ -42,8 +36,11 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
 
 def style_when_loaded(outputs: Dict[str, str], result: Dict[str, Any], context: QgsProcessingContext) -> None:
     """Have QGIS style those of ``outputs`` (parameter -> path) that it is about to load."""
+    from nir_lora_plugin.result_layers import style_confidence, style_map, style_polygons
+
     typed = from_dict(SegmentResult, result)
-    for name, style in STYLES.items():
+    styles = (("OUTPUT", style_map), ("CONFIDENCE", style_confidence), ("POLYGONS", style_polygons))
+    for name, style in styles:
         path = outputs.get(name, "")
         if path and context.willLoadLayerOnCompletion(path):
             context.layerToLoadOnCompletionDetails(path).setPostProcessor(Styler(style, typed))

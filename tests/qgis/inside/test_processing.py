@@ -24,6 +24,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProject,
+    QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
@@ -45,7 +46,7 @@ TINY = {
     "VAL_FRACTION": 0.3,
     "DEVICE": "cpu",
 }
-# Fields of requests that are layers and files, and so parameters of other names; and what nobody may turn off.
+# Fields of requests that are layers and files, and so parameters of other names.
 NOT_OPTIONS = {
     "train": {"layers", "out", "report"},
     "segment": {"layer", "model", "out", "confidence", "probabilities", "polygons", "aoi"},
@@ -189,8 +190,6 @@ def test_a_layer_that_is_no_file_is_written_first(field, tmp_path):
     raster, truth, model = field
     source = QgsRasterLayer(str(raster), "field")
     QgsProject.instance().addMapLayer(source)
-    from qgis.core import QgsRasterDataProvider
-
     virtual = QgsRasterDataProvider.VirtualRasterParameters()
     virtual.crs, virtual.extent = source.crs(), source.extent()
     virtual.width, virtual.height = source.width(), source.height()
@@ -274,7 +273,7 @@ def test_batch(field, tmp_path, iface, qtbot):
     panel = dialog.mainWidget()
     while panel.batchRowCount() < 2:
         panel.addRow()
-    for row, (source, out) in enumerate(zip((raster, other), outputs)):
+    for row, (source, out) in enumerate(zip((raster, other), outputs, strict=True)):
         wanted = {"INPUT": str(source), "MODEL": model, "OUTPUT": str(out), "DEVICE": "cpu"}
         for name, value in wanted.items():
             widget = panel.wrappers[row][panel.parameter_to_column[name]]
