@@ -62,6 +62,7 @@ def install(home: Home, options: InstallOptions, report: Report, is_cancelled: I
     begun = time.monotonic()
     try:
         with InstallLock(home.lock):
+            report(0.0, "Looking at this computer ...")
             work = _prepare(home, options, is_cancelled)
             marker = _begin(home, options)
             with home.install_log.open("a", encoding="utf-8", buffering=1) as log:

@@ -94,13 +94,16 @@ def self_test(
     identity = identify(python, is_cancelled)
     command = [str(python), "-I", "-c", _DOCTOR]
     environment = scrubbed_environment()
-    outcome = run(command, environment, on_line=on_line, is_cancelled=is_cancelled, timeout_s=_TEST_S)
-    report = json.loads(outcome.last_json) if outcome.code == 0 and outcome.last_json else None
-    if report is None:
+    outcome = run(command, environment, is_cancelled=is_cancelled, timeout_s=_TEST_S)
+    report: Dict[str, Any] = json.loads(outcome.last_json) if outcome.code == 0 and outcome.last_json else {}
+    if not report:
         info = explain(outcome.output, outcome.code)
         raise SetupError(f"The self-test did not run. {info.message}", hint=info.hint, code=info.code)
+    for check in report["checks"]:
+        on_line(f"{check['name']}: {check['detail']}")
     if not report["usable"]:
         raise SetupError(*_first_problem(report), code="self_test")
+    on_line("Starting the backend ...")
     backend = Backend(python, state_dir, program=("-I", "-m", "nirlora.server", "--no-warm"))
     try:
         backend.start().health()

@@ -138,6 +138,8 @@ def install_packages(work: Work) -> None:
             return
         if not advise(outcome.output, outcome.code).retry:
             break
+        if source:
+            work.say("The builds of torch cannot be reached; taking torch from the package index.")
     raise _failure(outcome)
 
 
