@@ -12,6 +12,7 @@ from pathlib import Path
 from nirlora.raster.outputs import remove_temporary
 
 _log = logging.getLogger(__name__)
+_WORKPIECES = ("polygons.gpkg", "sieved.tif")  # of vector.polygonise
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def _remove_workshops(path: Path) -> None:
     """The hidden folders that polygons are drawn in, of a process that had no time to remove its own."""
     name = re.compile(rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}")
     for folder in path.parent.iterdir():
-        if name.fullmatch(folder.name) and folder.is_dir():
+        ours = name.fullmatch(folder.name) is not None and folder.is_dir()
+        if ours and all(file.name.startswith(_WORKPIECES) for file in folder.iterdir()):
             shutil.rmtree(folder)
 
 
