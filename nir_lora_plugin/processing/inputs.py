@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Sequence
 
 from qgis.core import (
+    NULL,
     QgsMapLayer,
     QgsMapLayerType,
     QgsProcessingAlgorithm,
@@ -13,6 +14,7 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingUtils,
+    QgsProperty,
     QgsVectorLayer,
 )
 
@@ -31,7 +33,7 @@ def labels_path(layer: QgsMapLayer, context: QgsProcessingContext, feedback: Qgs
         QgsProcessingException: It holds edits that are not saved, or cannot be copied.
     """
     if layer.type() != QgsMapLayerType.RasterLayer:
-        return vector_path(layer, context, feedback)
+        return _vector_path(layer, context, feedback)
     from nir_lora_plugin.layers import local_path
 
     path = local_path(layer)
@@ -41,25 +43,36 @@ def labels_path(layer: QgsMapLayer, context: QgsProcessingContext, feedback: Qgs
     return path
 
 
-def vector_path(
-    layer: QgsVectorLayer,
+def area_path(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: Dict[str, Any],
+    name: str,
     context: QgsProcessingContext,
     feedback: QgsProcessingFeedback,
-    only_selected: bool = False,
 ) -> str:
-    """File of a vector layer, see ``labels_path``; ``only_selected`` takes the selected features."""
-    if layer.isEditable() and layer.isModified():
-        text = translate(
-            "Processing", "The layer {} holds edits that are not saved. Save them, then run again."
-        )
-        raise QgsProcessingException(text.format(layer.name()))
-    path, name = QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
-        layer, only_selected, "labels", VECTOR_SUFFIXES, "gpkg", context, feedback
+    """File of the (perhaps only the selected) polygons of a feature source parameter, "" if it is left out.
+
+    On the main thread only.
+
+    Raises:
+        QgsProcessingException: The layer holds edits that are not saved, or cannot be read.
+    """
+    given = parameters.get(name)
+    if given is None or given == NULL or given == "":
+        return ""
+    source = given.source if isinstance(given, QgsProcessingFeatureSourceDefinition) else given
+    if isinstance(source, QgsProperty):
+        source, _ = source.valueAsString(context.expressionContext())
+    layer = (
+        source if isinstance(source, QgsMapLayer) else QgsProcessingUtils.mapLayerFromString(source, context)
     )
-    if not path:
-        text = translate("Processing", "The layer {} cannot be read: {}")
-        raise QgsProcessingException(text.format(layer.name(), layer.source()))
-    return f"{path}|layername={name}" if name else str(path)
+    if not isinstance(layer, QgsVectorLayer):
+        raise _unreadable(str(source))
+    _check_saved(layer)
+    path, inner = algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
+        parameters, name, context, VECTOR_SUFFIXES, "gpkg", feedback
+    )
+    return _joined(path, inner, layer)
 
 
 def paired(labels: Sequence[str], num_rasters: int) -> List[str]:
@@ -79,17 +92,30 @@ def paired(labels: Sequence[str], num_rasters: int) -> List[str]:
     raise QgsProcessingException(text.format(len(labels), num_rasters))
 
 
-def area_path(
-    algorithm: QgsProcessingAlgorithm,
-    parameters: Dict[str, Any],
-    name: str,
-    context: QgsProcessingContext,
-    feedback: QgsProcessingFeedback,
+def _vector_path(
+    layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
 ) -> str:
-    """File of the polygons of a feature source parameter, "" if there are none; on the main thread."""
-    layer = algorithm.parameterAsVectorLayer(parameters, name, context)
-    if layer is None:
-        return ""
-    given = parameters[name]
-    only_selected = isinstance(given, QgsProcessingFeatureSourceDefinition) and given.selectedFeaturesOnly
-    return vector_path(layer, context, feedback, only_selected)
+    _check_saved(layer)
+    path, inner = QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
+        layer, False, "labels", VECTOR_SUFFIXES, "gpkg", context, feedback
+    )
+    return _joined(path, inner, layer)
+
+
+def _joined(path: str, inner: str, layer: QgsVectorLayer) -> str:
+    if not path:
+        raise _unreadable(layer.name())
+    return f"{path}|layername={inner}" if inner else path
+
+
+def _check_saved(layer: QgsVectorLayer) -> None:
+    """The backend reads files, and would not see what only QGIS knows."""
+    if layer.isEditable() and layer.isModified():
+        text = translate(
+            "Processing", "The layer {} holds edits that are not saved. Save them, then run again."
+        )
+        raise QgsProcessingException(text.format(layer.name()))
+
+
+def _unreadable(name: str) -> QgsProcessingException:
+    return QgsProcessingException(translate("Processing", "The layer {} cannot be read.").format(name))

@@ -139,7 +139,7 @@ def test_defaults_are_the_requests_own():
     found = algorithm("train")
     for field in dataclasses.fields(type(found).request_type):
         parameter = found.parameterDefinition(field.name.upper())
-        if parameter is not None and field.default is not dataclasses.MISSING:
+        if parameter is not None and field.name not in NOT_OPTIONS["train"]:
             default = field.default
             expected = ",".join(map(str, default)) if isinstance(default, tuple) else default
             assert parameter.defaultValue() == expected, field.name
@@ -195,7 +195,7 @@ def test_a_layer_that_is_no_file_is_written_first(field, tmp_path):
     virtual.width, virtual.height = source.width(), source.height()
     virtual.formula = '"field@1" + 0'
     item = QgsRasterDataProvider.VirtualRasterInputLayers()
-    item.name, item.provider, item.uri = "field@1", "gdal", str(raster)
+    item.name, item.provider, item.uri = "field", "gdal", str(raster)
     virtual.rInputLayers = [item]
     uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(virtual)
     layer = QgsRasterLayer(uri, "virtual", "virtualraster")
@@ -210,13 +210,20 @@ def test_a_layer_that_is_no_file_is_written_first(field, tmp_path):
 
 
 def test_unsaved_edits_are_not_passed_over(field, tmp_path):
-    raster, _, _ = field
+    raster, _, model = field
     layer = labels()
     layer.startEditing()
     layer.deleteFeature(1)
     parameters = {"INPUT": [str(raster)], "LABELS": [layer], "OUTPUT": str(tmp_path / "m.nirlora"), **TINY}
-    with pytest.raises(QgsProcessingException, match="not saved"):
-        processing.run("nirlora:train", parameters)
+    feedback = Words()
+    with pytest.raises(QgsProcessingException):
+        processing.run("nirlora:train", parameters, feedback=feedback)
+    assert "not saved" in " ".join(feedback.told)
+    feedback.told.clear()
+    parameters = {"INPUT": str(raster), "MODEL": model, "AOI": layer, "OUTPUT": str(tmp_path / "m.tif")}
+    with pytest.raises(QgsProcessingException):
+        processing.run("nirlora:segment", parameters, feedback=feedback)
+    assert "not saved" in " ".join(feedback.told)
     layer.rollBack()
 
 
@@ -262,6 +269,16 @@ def test_a_mistake_is_said_with_its_remedy(field, tmp_path):
     assert "\n" in str(caught.value), "the hint stands on a line of its own"
 
 
+def set_cell(panel, row, name, value):
+    """Enter a value into the table of a batch dialog."""
+    column = panel.parameter_to_column[name]
+    wrapper = panel.wrappers[row][column]
+    if wrapper is None:  # an output
+        panel.tblParameters.cellWidget(row + 1, column).setValue(value)
+    else:
+        wrapper.setParameterValue(value, QgsProcessingContext())
+
+
 def test_batch(field, tmp_path, iface, qtbot):
     """Two rasters through the batch dialog of the toolbox."""
     raster, _, model = field
@@ -276,11 +293,7 @@ def test_batch(field, tmp_path, iface, qtbot):
     for row, (source, out) in enumerate(zip((raster, other), outputs, strict=True)):
         wanted = {"INPUT": str(source), "MODEL": model, "OUTPUT": str(out), "DEVICE": "cpu"}
         for name, value in wanted.items():
-            widget = panel.wrappers[row][panel.parameter_to_column[name]]
-            if widget is None:
-                panel.tblParameters.cellWidget(row + 1, panel.parameter_to_column[name]).setValue(value)
-            else:
-                widget.setParameterValue(value, dialog.processingContext())
+            set_cell(panel, row, name, value)
     dialog.runButton().click()
     qtbot.waitUntil(lambda: all(path.exists() for path in outputs), timeout=120_000)
     qtbot.waitUntil(lambda: dialog.runButton().isEnabled(), timeout=60_000)
