@@ -68,12 +68,12 @@ class Backend:
         timer.start()
         line = _exchange(process, token)
         timer.cancel()
+        threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
         try:
             self.handshake = self._checked(line)
         except BackendGone:
             self.stop()
             raise
-        threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
         return Client(self.handshake.port, token, explain=self.last_words)
 
     def stop(self) -> None:

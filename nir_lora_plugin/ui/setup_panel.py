@@ -129,7 +129,7 @@ class SetupPanel(QWidget):
         self.intro = label(
             self.tr(
                 "Training and segmenting run in a Python of their own, outside QGIS. Installing it downloads "
-                "1 to 4 GB once, more for a GPU than for a CPU. QGIS's own Python is not touched."
+                "1 to 3 GB once, more for a GPU than for a CPU. QGIS's own Python is not touched."
             )
         )
         self.action_button = primary_button("")
