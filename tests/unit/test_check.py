@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 
-from data.make_data import make_raster, pattern
+from data.make_data import grid_transform, make_raster, pattern
 from nirlora.bands import ChannelReader, ChannelTransform, InputTransform, check_reader, fit_transform
-from nirlora.errors import BandsError, MismatchError
+from nirlora.errors import BandsError, MismatchError, RasterError
+from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 from support import shared_data
 
@@ -49,6 +51,27 @@ def test_the_training_raster_passes(tmp_path, field):
     assert fitted.kind == "reflectance"
     assert check(path, fitted) == []
     assert reader(path, fitted).check() == []
+
+
+def test_a_huge_raster_that_is_nearly_empty_is_looked_at_where_it_will_be_used(tmp_path, field):
+    path = tmp_path / "huge.tif"
+    shape, at = (60_000, 70_000), Window(40_100, 30_200, 130, 120)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=shape[1], height=shape[0], count=1, dtype="float32", nodata=-9999,
+        tiled=True, SPARSE_OK=True, transform=grid_transform(0.05), crs="EPSG:32633",
+    ) as file:  # fmt: skip
+        file.set_band_description(1, "nir")
+        file.write(field * 1e4, 1, window=at.to_rasterio())
+    (said,) = [w for w in check(path, PLAIN) if "compare" in w]
+    assert said == "No valid pixel of huge.tif was found to compare with training; is it nodata everywhere?"
+    made = reader(path, PLAIN)
+    with made.source, pytest.raises(MismatchError, match="9800 times larger"):
+        check_reader(made, place=at)
+    with open_raster(path) as source:
+        with pytest.raises(RasterError, match="no valid pixel"):
+            fit_transform([source])
+        fitted = fit_transform([source], places=[[Window(40_150, 30_250, 9, 9)]]).channels[0]
+    assert fitted.median == pytest.approx(np.median(field * 1e4), rel=0.02)
 
 
 def test_digital_numbers_for_a_model_of_reflectance(tmp_path, field):

@@ -152,3 +152,20 @@ def test_the_layer_opens_in_another_program(tmp_path):
     assert info["layer_name"] == "map"
     assert info["crs"] == "EPSG:4326"
     assert info["geometry_type"] == "Polygon"
+
+
+@pytest.mark.parametrize("min_area_m2", [0.0, 30.0])
+def test_a_window_is_outlined_as_if_nothing_lay_around_it(tmp_path, min_area_m2):
+    values = blobs()
+    window = Window(37, 21, 80, 66)
+    rows, cols = window.slices
+    alone = np.full_like(values, 255)
+    alone[rows, cols] = values[rows, cols]
+    for name, array, part in (("all", values, window), ("alone", alone, None)):
+        path = write_raster(tmp_path / f"{name}.tif", array, ROTATED, "EPSG:32611", nodata=255)
+        polygonise(path, tmp_path / f"{name}.gpkg", CLASSES, min_area_m2=min_area_m2, window=part)
+    (meta, one, fields), (_, two, others) = read(tmp_path / "all.gpkg"), read(tmp_path / "alone.gpkg")
+    assert meta["crs"] == "EPSG:32611"
+    np.testing.assert_array_equal(fields["value"], others["value"])
+    np.testing.assert_allclose(fields["area_m2"], others["area_m2"], rtol=1e-6)
+    assert shapely.equals_exact(one, two, tolerance=1e-6).all()

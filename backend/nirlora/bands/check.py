@@ -14,6 +14,8 @@ from .statistics import ChannelStats, channel_stats, looks_like_reflectance, sam
 from .transform import REFLECTANCE, ChannelTransform
 
 if TYPE_CHECKING:
+    from nirlora.raster.grid import Window
+
     from .reader import ChannelReader
 
 FACTOR = 10.0  # reflectance of one surface in two scenes differs by less; scales differ by 100 and more
@@ -41,11 +43,14 @@ class ScaleClash:
     trained: ChannelStats
 
 
-def check_reader(reader: ChannelReader, *, allow_mismatch: bool = False) -> list[str]:
+def check_reader(
+    reader: ChannelReader, *, allow_mismatch: bool = False, place: Window | None = None
+) -> list[str]:
     """Compare a raster with a model's training: bands, value range, resolution.
 
     Args:
         reader: The raster, already matched to the model's channels.
+        place: The part that will be used, if not all: looked at where the raster is nearly empty.
         allow_mismatch: Say what does not fit as a warning instead of refusing.
 
     Returns:
@@ -59,7 +64,15 @@ def check_reader(reader: ChannelReader, *, allow_mismatch: bool = False) -> list
     warnings = list(reader.warnings)
     errors: list[MismatchError] = []
     _check_resolution(reader, name, warnings, errors)
-    stats = channel_stats(sample_channels(reader.source, reader.channels, reader.calibration))
+    sample = sample_channels(
+        reader.source, reader.channels, reader.calibration, places=[place] if place else ()
+    )
+    if sample.shape[1] == 0:
+        warnings.append(
+            f"No valid pixel of {name} was found to compare with training; is it nodata everywhere?"
+        )
+        return warnings
+    stats = channel_stats(sample)
     _check_calibration(reader, name, stats, warnings)
     for channel, trained, here in zip(reader.channels, reader.transform.channels, stats, strict=True):
         _check_values(channel, trained, here, name, reader.transform.kind, warnings, errors)

@@ -7,8 +7,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nirlora.errors import BandsError
+from nirlora.errors import BandsError, RasterError
 
 from .calibration import Calibration, calibrate
 from .channels import Channel, parse_bands
@@ -17,6 +18,7 @@ from .detect import detect_roles
 from .statistics import (
     SAMPLE_PX,
     ChannelStats,
+    bands_of,
     channel_stats,
     looks_like_reflectance,
     sample_channels,
@@ -24,6 +26,7 @@ from .statistics import (
 from .transform import RANGE, REFLECTANCE, ChannelTransform, InputTransform
 
 if TYPE_CHECKING:
+    from nirlora.raster.grid import Window
     from nirlora.raster.source import RasterSource
 
 _ALL_RASTERS_PX = 4_000_000
@@ -37,6 +40,7 @@ def fit_transform(
     std: Sequence[float] = (0.25,),
     scale: float | None = None,
     offset: float | None = None,
+    places: Sequence[Sequence[Window]] = (),
 ) -> InputTransform:
     """Fit the transform to all training rasters together.
 
@@ -45,6 +49,7 @@ def fit_transform(
         bands: See :func:`nirlora.bands.parse_bands`; empty is ``nir``.
         mean, std: What the backbone expects of values in 0..1, one for all channels or one each.
         scale, offset: ``reflectance = DN * scale + offset`` for all rasters, where the files do not say it.
+        places: Per raster, where its labels are: looked at where the raster is nearly empty.
 
     Raises:
         BandsError: A channel is not in one of the rasters, or is another band role there.
@@ -56,12 +61,18 @@ def fit_transform(
     _same_channels(sources, channels)
     known = [calibrate(s, r, scale=scale, offset=offset) for s, r in zip(sources, roles, strict=True)]
     limit = min(SAMPLE_PX, max(20_000, _ALL_RASTERS_PX // len(sources)))
-    samples = [sample_channels(s, c, k, limit) for s, c, k in zip(sources, channels, known, strict=True)]
+    where = places or [()] * len(sources)
+
+    def sample_all() -> list[NDArray[np.float32]]:
+        together = zip(sources, channels, known, where, strict=True)
+        return [_sample(s, c, k, limit, p) for s, c, k, p in together]
+
+    samples = sample_all()
     stats = [channel_stats(sample) for sample in samples]
     kind = REFLECTANCE if _all_reflectance(sources, channels, known, stats) else RANGE
     if kind == RANGE and any(k.known for k in known):  # some tell their scale, some do not: all as they are
         known = [Calibration((1.0,) * s.count, (0.0,) * s.count) for s in sources]
-        samples = [sample_channels(s, c, k, limit) for s, c, k in zip(sources, channels, known, strict=True)]
+        samples = sample_all()
         stats = [channel_stats(sample) for sample in samples]
     _same_scale(sources, channels, stats, kind)
     pooled = channel_stats(np.concatenate(samples, axis=1))
@@ -70,6 +81,22 @@ def fit_transform(
     )
     transform = InputTransform(fitted, _resolution(sources), kind)
     return transform.with_normalisation(mean, std)
+
+
+def _sample(
+    source: RasterSource,
+    channels: Sequence[Channel],
+    calibration: Calibration,
+    limit_px: int,
+    places: Sequence[Window],
+) -> NDArray[np.float32]:
+    sample = sample_channels(source, channels, calibration, limit_px, places)
+    if sample.shape[1] == 0:
+        bands = ", ".join(map(str, bands_of(channels)))
+        raise RasterError(
+            f"{source.path} has no valid pixel in bands {bands}.", hint="Check its nodata value and mask."
+        )
+    return sample
 
 
 def _all_reflectance(

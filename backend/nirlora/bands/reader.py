@@ -105,6 +105,8 @@ class ChannelReader:
             ``(channels, rows, cols)`` float32, standardised, 0.0 where invalid; validity ``(rows, cols)``.
         """
         data, valid = self.source.read(window, self._bands, out_px=out_px)
+        if not valid.any():  # of a huge raster most windows may be so
+            return np.zeros((len(self.channels), *valid.shape), dtype=np.float32), valid
         with np.errstate(all="ignore"):  # nodata may be NaN or huge; those pixels are cleared below
             values = data if self._plain else self._physical(data)
             out = values.astype(np.float32, copy=False)

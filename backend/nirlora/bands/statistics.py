@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nirlora.errors import RasterError
 from nirlora.raster.cache import block_cache
 from nirlora.raster.grid import Window
 
@@ -66,39 +66,54 @@ def bands_of(channels: Sequence[Channel]) -> list[int]:
 
 
 def sample_channels(
-    source: RasterSource, channels: Sequence[Channel], calibration: Calibration, limit_px: int = SAMPLE_PX
+    source: RasterSource,
+    channels: Sequence[Channel],
+    calibration: Calibration,
+    limit_px: int = SAMPLE_PX,
+    places: Sequence[Window] = (),
 ) -> NDArray[np.float32]:
     """Valid pixels of evenly spread windows at full resolution, thinned to ``limit_px``.
 
     Full resolution, because averaging (overviews) would narrow the percentiles by a raster-dependent amount.
 
-    Returns:
-        ``(channels, pixels)`` float32 in physical units.
+    Args:
+        source: The raster.
+        channels: What to sample.
+        calibration: Scale and offset of the raster.
+        limit_px: At most about so many pixels.
+        places: Where to look if that finds (nearly) nothing, as in a huge raster that is mostly empty.
 
-    Raises:
-        RasterError: The raster has no valid pixel.
+    Returns:
+        ``(channels, pixels)`` float32 in physical units; no pixels if all that was looked at is nodata.
     """
     bands = bands_of(channels)
     best = np.empty((len(channels), 0), dtype=np.float32)
-    for side in (_FIRST_GRID, _LAST_GRID):
-        windows = _spread(source.width, source.height, side)
-        each = max(1, limit_px // len(windows))
-        parts: list[NDArray[np.float32]] = []
-        with block_cache(_cache_bytes(source)):  # hundreds of windows, each read once
+    with block_cache(_cache_bytes(source)):  # hundreds of windows, each read once
+        for windows in _rounds(source.window, places):
+            each = max(1, limit_px // len(windows))
+            parts: list[NDArray[np.float32]] = []
             for window in windows:
                 data, valid = source.read(window, bands)
                 keep = np.flatnonzero(valid)[:: max(1, -(-int(valid.sum()) // each))]
                 flat = data.reshape(len(bands), 1, -1)[:, :, keep]
                 parts.append(physical_values(channels, flat, bands, calibration)[:, 0])
-        best = np.concatenate(parts, axis=1)
-        if best.shape[1] >= _ENOUGH_PX or len(windows) < side * side:
-            break
-    if best.shape[1] == 0:
-        raise RasterError(
-            f"{source.path} has no valid pixel in bands {', '.join(map(str, bands))}.",
-            hint="Check its nodata value and mask.",
-        )
+            best = max(best, np.concatenate(parts, axis=1), key=lambda sample: sample.shape[1])
+            if best.shape[1] >= _ENOUGH_PX:
+                break
     return best
+
+
+def _rounds(whole: Window, places: Sequence[Window]) -> Iterator[list[Window]]:
+    """Windows to sample: few, then many, then those in ``places``."""
+    for side in (_FIRST_GRID, _LAST_GRID):
+        windows = _spread(whole, side)
+        yield windows
+        if len(windows) < side * side:  # that was all of the raster
+            return
+    chosen = places[:: max(1, -(-len(places) // _LAST_GRID**2))]
+    if chosen:
+        side = math.isqrt(_LAST_GRID**2 // len(chosen))
+        yield [window for place in chosen for window in _spread(_grown(place), side)]
 
 
 def _cache_bytes(source: RasterSource) -> int:
@@ -121,14 +136,28 @@ def looks_like_reflectance(source: RasterSource, stats: Sequence[ChannelStats]) 
     return source.dtype.startswith("float") and all(s.p1 >= -0.3 and 1e-3 < s.p99 <= 2.0 for s in stats)
 
 
-def _spread(width: int, height: int, side: int) -> list[Window]:
-    """At most ``side * side`` windows, evenly spread, on multiples of the window size."""
-    cols = _starts(width, side)
-    rows = _starts(height, side)
+def _grown(place: Window) -> Window:
+    """At least one window's size around the middle of a place; it may stick out of the raster."""
+    width, height = max(place.width, _WINDOW_PX), max(place.height, _WINDOW_PX)
+    return Window(
+        place.col_off - (width - place.width) // 2,
+        place.row_off - (height - place.height) // 2,
+        width,
+        height,
+    )
+
+
+def _spread(place: Window, side: int) -> list[Window]:
+    """At most ``side * side`` windows, evenly spread over a place, whole windows from its corner."""
     return [
-        Window(col, row, min(_WINDOW_PX, width - col), min(_WINDOW_PX, height - row))
-        for row in rows
-        for col in cols
+        Window(
+            place.col_off + col,
+            place.row_off + row,
+            min(_WINDOW_PX, place.width - col),
+            min(_WINDOW_PX, place.height - row),
+        )
+        for row in _starts(place.height, side)
+        for col in _starts(place.width, side)
     ]
 
 

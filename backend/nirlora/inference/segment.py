@@ -59,8 +59,9 @@ def segment(
             scale=request.reflectance_scale,
             offset=request.reflectance_offset,
         )
-        warnings = check_reader(reader, allow_mismatch=request.allow_mismatch)
         aoi = open_aoi(request.aoi, source) if request.aoi else None
+        place = aoi.window if aoi else None
+        warnings = check_reader(reader, allow_mismatch=request.allow_mismatch, place=place)
         area = AreaModel(source.transform, source.crs, source.width, source.height)
         engine = make_engine(model, card, request.device, request.batch)
         tile = choose_tile_px(model, card, request.tile_px)
@@ -84,6 +85,7 @@ def segment(
                     polygons,
                     card.classes,
                     min_area_m2=request.min_area_m2,
+                    window=place,
                     tick=lambda: say(drawing),
                 )
             written = writer.finalise()  # last: nobody is asked any more whether to stop

@@ -120,6 +120,7 @@ def fit_input(
         std=std,
         scale=request.reflectance_scale,
         offset=request.reflectance_offset,
+        places=[[item.window for item in labels.items] for labels in data.labels],
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyogrio
 import rasterio
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -21,6 +22,7 @@ from rasterio.features import shapes
 
 from nirlora.errors import OutputError
 from nirlora.protocol import ClassInfo
+from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 
 from .area import AreaModel, PolygonAreas
@@ -31,6 +33,7 @@ from .sieve import sieve_map
 LAYER = "map"
 _BATCH = 20_000
 _NODATA = 255
+_CROP_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def polygonise(
     classes: Sequence[ClassInfo],
     *,
     min_area_m2: float = 0.0,
+    window: Window | None = None,
     tick: Callable[[], None] | None = None,
 ) -> PolygoniseResult:
     """Outline the patches of a class map.
@@ -61,6 +65,7 @@ def polygonise(
             have no polygons.
         out_path: ``.gpkg``; written under a temporary name and renamed when whole. Layer ``map``.
         classes: Names and colours of the values.
+        window: The part of the map to outline, if not all: nothing else is read.
         min_area_m2: In m² on the ground (squared pixels if the map has no CRS); 0: keep all.
         tick: Called now and then; may raise to stop, and nothing is left behind.
 
@@ -70,17 +75,19 @@ def polygonise(
     """
     target = Path(out_path)
     tick = tick or (lambda: None)
-    with open_raster(str(map_path)) as source:
-        areas = AreaModel(source.transform, source.crs, source.width, source.height)
-        nodata = _NODATA if source.nodata[0] is None else int(source.nodata[0])
-    infos = {c.value: c for c in classes if c.value != nodata}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
             part = Path(folder) / "polygons.gpkg"
             read = Path(map_path)
+            if window is not None:
+                read = _crop(read, window, Path(folder) / "cropped.tif", tick)
+            with open_raster(str(read)) as source:
+                areas = AreaModel(source.transform, source.crs, source.width, source.height)
+                nodata = _NODATA if source.nodata[0] is None else int(source.nodata[0])
+            infos = {c.value: c for c in classes if c.value != nodata}
             if min_area_m2 > 0:
-                read = Path(folder) / "sieved.tif"
-                with _open(map_path) as file:
+                whole, read = read, Path(folder) / "sieved.tif"
+                with _open(whole) as file:
                     sieve_map(file, read, nodata, areas, min_area_m2, tick)
             with _open(read) as file:
                 writer = _Writer(part, file, areas, min_area_m2)
@@ -111,6 +118,27 @@ def _open(path: str | Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
+
+
+def _crop(path: Path, window: Window, out_path: Path, tick: Callable[[], None]) -> Path:
+    """Write a part of a class map as a map of its own."""
+    with _open(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        t = file.transform
+        corner = crs_positions(t, np.array([window.col_off]), np.array([window.row_off]))
+        profile = {
+            "driver": "GTiff", "width": window.width, "height": window.height, "count": 1, "dtype": "uint8",
+            "nodata": file.nodata, "crs": file.crs, "compress": "deflate", "zlevel": 1, "BIGTIFF": "IF_SAFER",
+            "transform": Affine(t.a, t.b, float(corner[0][0]), t.d, t.e, float(corner[1][0])),
+        }  # fmt: skip
+        with rasterio.open(out_path, "w", **profile) as out:
+            for row in range(0, window.height, _CROP_ROWS):
+                tick()
+                rows = min(_CROP_ROWS, window.height - row)
+                strip = Window(window.col_off, window.row_off + row, window.width, rows)
+                here = ((row, row + rows), (0, window.width))
+                out.write(file.read(1, window=strip.to_rasterio()), 1, window=here)
+    return out_path
 
 
 def _patches(file: Any, values: frozenset[int]) -> Iterator[tuple[Geometries, NDArray[np.int32]]]:
