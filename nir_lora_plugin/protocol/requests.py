@@ -45,7 +45,7 @@ class TrainRequest:
     aspp_rates: Tuple[int, ...] = (12, 24, 36)
     zoom: float = 0.0  # input pixels per raster pixel; 0: chosen from the patch size
     chip_px: int = 0  # in raster pixels; 0: chosen from backbone and zoom
-    batch: int = 8
+    batch: int = 4
     epochs: int = 30
     steps_per_epoch: int = 0  # 0: chosen from the labelled area
     max_seconds: float = 0.0  # 0: no limit; the schedule anneals to its end within it

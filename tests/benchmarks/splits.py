@@ -53,7 +53,7 @@ def orchard(data: Path, work: Path, seed: int, share: float = 0.05) -> SplitSet:
     return SplitSet("orchard", classes, (LabelledRaster(image, train),), (LabelledRaster(image, test),))
 
 
-def urban_trees(data: Path, work: Path, seed: int, tiles: int = 12) -> SplitSet:
+def urban_trees(data: Path, work: Path, seed: int, tiles: int = 48) -> SplitSet:
     """NAIP tiles: upstream's 18 test tiles; ``tiles`` of its 48 training tiles, drawn by the seed."""
     folder = data / "naip_urban_trees"
     classes = ("not vegetation", "tree", "low vegetation")

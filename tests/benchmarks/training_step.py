@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         setup = prepare(make_job(Path(folder)), stack)
         model = build_segmenter(setup.config)
-        recipe = make_recipe(setup.request, model.patch, model.backbone.dim)
+        recipe = make_recipe(setup.request, model.patch, model.backbone.dim, model.backbone.stride)
         spec = chip_spec(setup, recipe)
         layers = setup.data.layers(setup.readers, held_out=False)
         sampler = ChipSampler(layers, spec, len(setup.data.classes))

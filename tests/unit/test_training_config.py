@@ -12,7 +12,7 @@ def request(**changes):
 
 
 @pytest.mark.parametrize(
-    ("patch", "chip", "zoom"), [(4, 96, 1.0), (8, 128, 1.0), (16, 112, 2.0), (14, 128, 1.75)]
+    ("patch", "chip", "zoom"), [(4, 96, 1.0), (8, 192, 1.0), (16, 192, 2.0), (14, 192, 1.75)]
 )
 def test_tokens_cover_about_eight_raster_pixels(patch, chip, zoom):
     recipe = make_recipe(request(), patch, 384)
@@ -61,8 +61,8 @@ def test_impossible_options_are_named_with_a_remedy(changes):
 
 
 def test_steps_follow_the_labelled_area_within_bounds():
-    assert steps_per_epoch(request(), 1000, 96) == 10
-    assert steps_per_epoch(request(), 96 * 96 * 8 * 5, 96) == 20
+    assert steps_per_epoch(request(), 1000, 96) == 20
+    assert steps_per_epoch(request(), 96 * 96 * 4 * 10, 96) == 40
     assert steps_per_epoch(request(), 10**9, 96) == 100
     assert steps_per_epoch(request(steps_per_epoch=3), 10**9, 96) == 3
 

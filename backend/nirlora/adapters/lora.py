@@ -100,7 +100,7 @@ SPEC = AdapterSpec(
     name="lora",
     apply=apply,
     merge=merge,
-    learning_rate=1.2e-3,
+    learning_rate=8e-4,
     defaults=AdapterOptions(rank=4),
     source="Hu et al. 2021, LoRA, arXiv:2106.09685; q and v as in LoRA-NIR, arXiv:2405.17901; library peft",
     licence="apache-2.0",

@@ -16,7 +16,6 @@ from nirlora.models.segmenter import Segmenter
 Network = Segmenter | OnnxModel
 LoadModel = Callable[[str, str], tuple[Network, ModelCard]]
 
-_TILE_CHIPS = 2  # tile side in training chips; measured: no worse than one chip, and less overlap to compute
 
 
 def load_model(path: str, backbone: str = "") -> tuple[Network, ModelCard]:
@@ -42,7 +41,7 @@ def make_engine(network: Network, card: ModelCard, device: str = "auto", batch: 
 
 def default_tile_px(card: ModelCard) -> int:
     """Side of a tile in raster pixels when nobody chose one."""
-    return _TILE_CHIPS * (card.chip_px or 256)
+    return card.chip_px or 256
 
 
 def choose_tile_px(network: Network, card: ModelCard, wanted: int) -> int:

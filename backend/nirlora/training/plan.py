@@ -39,13 +39,13 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         setup = prepare(request, stack)
         with torch.device("meta"):
             backbone = build_backbone(setup.config.backbone)
-        recipe = make_recipe(setup.request, backbone.patch, backbone.dim)
+        recipe = make_recipe(setup.request, backbone.patch, backbone.dim, backbone.stride)
         counts = parameter_counts(setup.config)
         steps = setup.request.epochs * steps_per_epoch(
             setup.request, setup.data.labelled_px(), recipe.chip_px
         )
         weights = counts["total"] - counts["head"]
-        seconds = steps * _step_seconds(setup, recipe, weights, backbone.patch, device)
+        seconds = steps * _step_seconds(setup, recipe, weights, backbone.stride, device)
         if setup.request.max_seconds:
             seconds = min(seconds, setup.request.max_seconds)
         return {
@@ -88,9 +88,9 @@ def _classes(setup: Setup) -> list[dict[str, Any]]:
     ]
 
 
-def _step_seconds(setup: Setup, recipe: Recipe, weights: int, patch: int, device: torch.device) -> float:
+def _step_seconds(setup: Setup, recipe: Recipe, weights: int, stride: int, device: torch.device) -> float:
     """Multiply-adds of a step over the measured speed of a matrix product, at half its efficiency."""
-    tokens = (recipe.input_px // patch) ** 2 * setup.request.batch
+    tokens = (recipe.input_px // stride) ** 2 * setup.request.batch
     passes = {"frozen": 1.0, "lora": 2.2, "full": 3.0}.get(setup.request.adapter, 2.5)
     head = recipe.input_px**2 * setup.request.batch * 60_000 * 3
     return (2 * weights * tokens * passes + head) / (0.5 * _flops(device))
@@ -108,7 +108,7 @@ def _flops(device: torch.device, side: int = 768, repeats: int = 4) -> float:
 
 
 def _memory_mb(setup: Setup, recipe: Recipe, counts: dict[str, int], backbone: Any) -> float:
-    tokens = (recipe.input_px // backbone.patch) ** 2 * setup.request.batch
+    tokens = (recipe.input_px // backbone.stride) ** 2 * setup.request.batch
     blocks = max(1, len(backbone.attentions()))
     activations = 0.0
     if setup.request.adapter != "frozen":
