@@ -74,7 +74,7 @@ def test_a_backend_that_ends_at_once_says_its_last_words(tmp_path):
     log.parent.mkdir()
     log.write_text("old trouble\n")
     python = fake_python(tmp_path, "import sys; sys.exit('torch is broken')")
-    with pytest.raises(BackendGone, match="(?s)exit code 1.*torch is broken") as caught:
+    with pytest.raises(BackendGone, match=r"(?s)exit code 1.*torch is broken") as caught:
         Backend(python, log.parent).start()
     assert "old trouble" not in str(caught.value)
 
