@@ -17,7 +17,9 @@ from nirlora.models.logits import class_logits
 from nirlora.models.onnx_metadata import INPUT, OUTPUT
 from nirlora.models.segmenter import Segmenter
 
-OPSET = 18  # what torch's exporter writes without converting; ONNX Runtime 1.14 and later run it
+# What torch's exporter writes without converting, in the file version of that time: ONNX Runtime 1.14 and
+# later read it (the newest that Deepness 0.6.5 installs is 1.17).
+OPSET, IR_VERSION = 18, 8
 _TALKATIVE = ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")
 
 
@@ -69,7 +71,7 @@ def write_onnx(
     """
     network = ExportedNetwork(model, transform).eval().requires_grad_(False)
     example = torch.zeros(2, model.config.num_channels, input_px, input_px)
-    with _quiet():
+    with _quiet(), _plain_attention(network):
         program: Any = torch.onnx.export(
             network,
             (example,),
@@ -80,10 +82,34 @@ def write_onnx(
             dynamo=True,
             verbose=False,
         )
-    for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # stack traces with the paths of this machine
+    _tidy(program.model)
     program.model.metadata_props.update(dict(sorted(metadata.items())))
     program.save(path, external_data=False)
+
+
+def _tidy(model: Any) -> None:
+    """Leave out what the exporter notes about its own work: stack traces with the paths of this machine."""
+    model.ir_version = IR_VERSION
+    model.graph.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in (*node.inputs, *node.outputs):
+            if value is not None:
+                value.metadata_props.clear()
+
+
+@contextlib.contextmanager
+def _plain_attention(network: nn.Module) -> Iterator[None]:
+    """Attention as products and a softmax: the exporter does not know torch's fused one for all shapes."""
+    fused: list[Any] = [m for m in network.modules() if getattr(m, "fused_attn", False)]
+    try:
+        for module in fused:
+            module.fused_attn = False
+        yield
+    finally:
+        for module in fused:
+            module.fused_attn = True
 
 
 @contextlib.contextmanager

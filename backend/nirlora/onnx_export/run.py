@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
+import torch
 
 from nirlora.bands import InputTransform
-from nirlora.errors import OptionError, OutputError
+from nirlora.errors import ModelError, OptionError, OutputError
 from nirlora.inference.load import default_tile_px
 from nirlora.inference.onnx_engine import OnnxEngine, OnnxModel
 from nirlora.inference.options import PredictOptions
@@ -119,6 +120,11 @@ def _write(model: Segmenter, card: ModelCard, info: OnnxInfo, metadata: dict[str
         raise OutputError(
             f"Cannot write {part}: {error.strerror or error}.",
             hint="Choose another place with --out, or free some space.",
+        ) from error
+    except torch.onnx.OnnxExporterError as error:
+        raise ModelError(
+            f"Torch {torch.__version__} cannot export this network: {str(error).splitlines()[0]}",
+            hint="Update torch and onnxscript.",
         ) from error
 
 
