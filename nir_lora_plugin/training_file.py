@@ -60,7 +60,7 @@ def create_file(path: str, raster: QgsRasterLayer) -> None:
     try:
         source = ogr.GetDriverByName("GPKG").CreateDataSource(path)
         srs = reference if raster.crs().isValid() else None
-        layer = source.CreateLayer(TABLE, srs, ogr.wkbMultiPolygon) if source else None
+        layer = source.CreateLayer(TABLE, srs, ogr.wkbMultiPolygon) if source is not None else None
         made = layer is not None and layer.CreateField(ogr.FieldDefn(CLASS_FIELD, ogr.OFTString)) == 0
     except RuntimeError:  # where GDAL's exceptions are on
         made = False
