@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from typing import Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer
 
@@ -15,7 +14,7 @@ from nir_lora_plugin.ui.setup_panel import SetupPanel
 
 from .session import Session, call
 
-_LOOK_MS = 2000
+_LOOK_MS = 1000
 _HERE = (BackendState.READY, BackendState.RUNNING)
 
 
@@ -26,6 +25,7 @@ class BackendFlow(QObject):
         super().__init__(session)
         self._session, self._dock = session, dock
         self._phase = "off"  # off | starting | loading (torch, in the worker) | ready
+        self._asking = False
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -47,13 +47,7 @@ class BackendFlow(QObject):
             return
         self._phase = "starting"
         self._dock.show_status("starting", self.tr("The backend is starting …"))
-        call(
-            self,
-            self.tr("Starting NIR-LoRA"),
-            lambda client: client.health(),
-            self._on_started,
-            self._on_failed,
-        )
+        self._ask(self._on_started)
 
     def _on_shown(self, visible: bool) -> None:
         if not visible:
@@ -67,32 +61,34 @@ class BackendFlow(QObject):
         self._show_health(health)
         self._session.backend_ready.emit()
         self._session.changed.emit()
-        if not health.device:
-            call(
-                self,
-                self.tr("Loading NIR-LoRA's networks"),
-                wait_for_worker,
-                self._show_health,
-                self._on_failed,
-            )
 
     def _on_failed(self, error: ErrorInfo) -> None:
-        self._phase = "off"
+        self._phase, self._asking = "off", False
         self._dock.show_status("error", error.message)
         self._session.messages.error(error)
 
     def _show_health(self, health: Health) -> None:
+        self._asking = False
         self._phase = "ready" if health.device else "loading"
         words = (
             self.tr("Ready on {}").format(health.device) if health.device else self.tr("Loading networks …")
         )
         self._dock.show_status("ready" if health.device else "starting", words)
 
+    def _ask(self, answered: Callable[[Health], None]) -> None:
+        self._asking = True
+        title = self.tr("Starting NIR-LoRA")
+        call(self, title, lambda client: client.health(), answered, self._on_failed)
+
     def _look(self) -> None:
         """See whether the backend has gone, or come by another way (a Processing algorithm)."""
+        if self._asking:
+            return
         running = manager().is_running
         if running and self._phase == "off":
             self.start()
+        elif running and self._phase == "loading":
+            self._ask(self._show_health)
         elif not running and self._phase in ("loading", "ready"):
             self._phase = "off"
             self._dock.show_status("off", self.tr("Not running; the next action starts it"))
@@ -116,13 +112,3 @@ class BackendFlow(QObject):
     def _on_set_up(self) -> None:
         self._dock.show_setup(None)
         self.start()
-
-
-def wait_for_worker(client: Any) -> Health:
-    """Ask until the worker has loaded its networks and knows its device, or a minute is over."""
-    deadline = time.monotonic() + 60
-    health: Health = client.health()
-    while health.worker == "starting" and time.monotonic() < deadline:
-        time.sleep(0.25)
-        health = client.health()
-    return health

@@ -243,7 +243,10 @@ class SegmentFlow(QObject):
 
     def _on_result(self, result: SegmentResult) -> None:
         source = self._source if self._source in project().mapLayers().values() else None
-        add_results(result, source, project())
+        try:
+            add_results(result, source, project())
+        except PluginError as error:
+            self._session.messages.error(error.info)
         self._panel.show_result(result)
         self._session.messages.good(self.tr("The map {} is ready.").format(Path(result.map).name))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional
+from typing import List
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog
@@ -126,7 +126,10 @@ class TrainingFlow(QObject):
         if training is None:
             return
         if on:
-            training.start_drawing(iface)
+            try:
+                training.start_drawing(iface)
+            except PluginError as error:
+                self._session.messages.error(error.info)
         else:
             iface.actionPan().trigger()
         self._refresh_drawing()
@@ -147,8 +150,7 @@ class TrainingFlow(QObject):
         except PluginError as error:
             self._session.messages.error(error.info)
             return
-        if isinstance(count, int):
-            self._session.messages.good(self.tr("{} polygons were taken over.").format(count))
+        self._session.messages.good(self.tr("{} polygons were taken over.").format(count))
 
     def _refresh_start(self) -> None:
         if self._session.training is None:
@@ -169,7 +171,7 @@ class TrainingFlow(QObject):
     def _refresh_drawing(self, *_: object) -> None:
         training = self._session.training
         if training is not None:
-            self._panel.show_drawing(self._is_drawing(training), self._current_class(training))
+            self._panel.show_drawing(self._is_drawing(training), training.current)
 
     def _is_drawing(self, training: TrainingLayer) -> bool:
         iface = self._session.iface
@@ -178,7 +180,3 @@ class TrainingFlow(QObject):
             and training.layer.isEditable()
             and iface.activeLayer() == training.layer
         )
-
-    def _current_class(self, training: TrainingLayer) -> str:
-        current: Optional[str] = getattr(training, "current", "")
-        return current or ""

@@ -37,7 +37,7 @@ class NirLoraDock(QDockWidget):
     def __init__(
         self, layer_combo: QWidget, polygon_combo: QWidget, parent: Optional[QWidget] = None
     ) -> None:
-        super().__init__(self.tr("NIR-LoRA"), parent)
+        super().__init__("NIR-LoRA", parent)
         self.setObjectName(OBJECT_NAME)
         self.layer_panel = LayerPanel(layer_combo)
         self.training_panel = TrainingPanel()
@@ -68,7 +68,7 @@ class NirLoraDock(QDockWidget):
         layout.addWidget(self._make_header())
         layout.addWidget(self.scroll)
         self.setWidget(content)
-        self.setMinimumWidth(340)
+        self.setMinimumWidth(370)
         self.visibilityChanged.connect(self.shown)
         self.show_status("off", "")
 

@@ -86,12 +86,12 @@ class ModelList(QWidget):
             self.tr("No model yet: train one above, or import a .nirlora file."), "muted"
         )
         self.import_button = tool_button(
-            "import", self.tr("Use a .nirlora file from elsewhere"), self.tr("Import …")
+            "import", self.tr("Use a .nirlora file from elsewhere"), self.tr("Import")
         )
         self.import_button.clicked.connect(self.import_wanted)
-        self.export_button = tool_button("export", self.tr("Save a copy to hand on"), self.tr("Export …"))
+        self.export_button = tool_button("export", self.tr("Save a copy to hand on"), self.tr("Export"))
         self.export_button.clicked.connect(self.export_wanted)
-        self.remove_button = tool_button("remove", self.tr("Delete the model file"), self.tr("Remove …"))
+        self.remove_button = tool_button("remove", self.tr("Delete the model file"), self.tr("Remove"))
         self.remove_button.clicked.connect(self.remove_wanted)
         layout = column(self)
         layout.addWidget(self.empty_label)

@@ -7,7 +7,7 @@ from typing import Optional, Sequence, Tuple
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from .widgets import Notices, button, clear, column, label, primary_button, row, tool_button
+from .widgets import Notices, clear, column, label, primary_button, row, tool_button
 
 
 class TrainingPanel(QWidget):
@@ -24,8 +24,8 @@ class TrainingPanel(QWidget):
         super().__init__(parent)
         self.make_button = primary_button(self.tr("Make training polygons"))
         self.make_button.clicked.connect(self.make_wanted)
-        self.choose_button = button(
-            self.tr("Open others …"), "open", self.tr("Open a GeoPackage with polygons")
+        self.choose_button = tool_button(
+            "open", self.tr("Open a GeoPackage with polygons"), self.tr("Open others …")
         )
         self.choose_button.clicked.connect(self.choose_wanted)
         self.missing_label = label(name="missing")
@@ -99,10 +99,9 @@ class TrainingPanel(QWidget):
                 "muted",
             )
         )
-        buttons = row(self.make_button, self.choose_button)
-        buttons.setStretch(0, 1)
-        layout.addLayout(buttons)
         layout.addWidget(self.missing_label)
+        layout.addWidget(self.make_button)
+        layout.addLayout(row(self.choose_button, stretch=True))
         return part
 
     def _make_work(self) -> QWidget:

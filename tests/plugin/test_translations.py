@@ -1,4 +1,4 @@
-"""Every sentence of the plugin can be translated: it is found by the extraction, and found again at run time."""
+"""Every sentence of the plugin can be translated: the extraction finds it, and so does QGIS."""
 
 from __future__ import annotations
 
