@@ -358,7 +358,7 @@ class Supervisor:
             hint = f"The installation may be damaged: {last_words}."
         return ErrorInfo(
             WorkerDied.code,
-            f"The process that computes {how} in the middle of the job.",
+            f"The process that computes {how} in the middle of its work.",
             f"{hint} Details are in {self._log_path}.",
         )
 

@@ -147,7 +147,12 @@ def main() -> None:
     worker = Worker(out)
     for job in (lambda: worker.listen(sys.stdin.buffer), worker.answer_questions):
         threading.Thread(target=job, daemon=True).start()
-    worker.run_jobs()
+    try:
+        worker.run_jobs()
+    except BaseException:  # noqa: BLE001 - torch cannot be loaded, say
+        # Not sys.exit: a thread that reads stdin makes Python abort.
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def main() -> int:
         token = _token(sys.stdin.buffer.readline())
         from nirlora.server.serve import Serving, serve
 
-        serve(Serving(token, options.port, not options.no_warm, sys.stdin.buffer), shake)
+        serve(Serving(token, options.port, not options.no_warm, sys.stdin.fileno()), shake)
     except NirLoraError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr, flush=True)
         return 1

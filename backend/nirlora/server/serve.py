@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import uvicorn
 
@@ -34,13 +33,13 @@ class Serving:
         token: That every request must show.
         port: 0: any free one.
         warm: Import torch at once, not with the first job.
-        parent: A pipe from the process that this one belongs to; at its end this process ends, too.
+        parent: Descriptor of a pipe from the process that this one belongs to; both end together.
     """
 
     token: str
     port: int = 0
     warm: bool = True
-    parent: BinaryIO | None = None
+    parent: int | None = None
 
 
 def serve(serving: Serving, listening: Callable[[int], None]) -> None:
@@ -106,9 +105,12 @@ def _socket(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _end_with(parent: BinaryIO, last: Callable[[], None]) -> None:
-    """Wait for the end of ``parent``, do the ``last`` thing, and end this process whatever it does."""
-    while parent.read(4096):
+def _end_with(parent: int, last: Callable[[], None]) -> None:
+    """Wait for the end of ``parent``, do the ``last`` thing, and end this process whatever it does.
+
+    Not through ``sys.stdin``: a thread that reads it makes Python abort when it ends in an orderly way.
+    """
+    while os.read(parent, 4096):
         pass
     _log.info("the parent is gone")
     last()
