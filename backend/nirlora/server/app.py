@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -70,9 +71,12 @@ def create_app(service: Service) -> ASGIApp:
     return Guard(app, service.token, service.port)
 
 
+_versions = cache(versions)  # reading them takes some milliseconds
+
+
 def _health(supervisor: Supervisor) -> Health:
     records = supervisor.jobs.all()
-    found = versions()
+    found = _versions()
     return Health(
         protocol=PROTOCOL,
         version=found["nirlora"],
