@@ -6,7 +6,7 @@ QGIS imports all algorithms at its start, so what only a run needs is imported b
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Type
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Set, Type
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -27,6 +27,7 @@ from nir_lora_plugin.translation import translate
 from .follow import Follower
 from .options import Option, definition, values
 from .rasters import RasterInput
+from .words import with_parameters
 
 if TYPE_CHECKING:
     from nir_lora_plugin.client import Request
@@ -126,14 +127,14 @@ class NirLoraAlgorithm(QgsProcessingAlgorithm):
             self._fields = values(self, self.options(), self.request_type, parameters, context)
             self.prepare(parameters, context, feedback)
         except PluginError as error:
-            raise in_words(error) from None
+            raise self.in_words(error) from None
         return True
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Have the backend do it; a cancelled run gives no outputs."""
-        follower = Follower(feedback)
+        follower = Follower(feedback, self._parameter_names())
         try:
             rasters = [raster.ready(feedback) for raster in self.rasters]
             request = self.request(rasters, self._fields)
@@ -144,7 +145,15 @@ class NirLoraAlgorithm(QgsProcessingAlgorithm):
                 return {}
             raise QgsProcessingException(translate("Processing", "The job was stopped.")) from None
         except PluginError as error:
-            raise in_words(error) from None
+            raise self.in_words(error) from None
+
+    def in_words(self, error: PluginError) -> QgsProcessingException:
+        """The error as Processing shows it: what happened, and on the next line what to do."""
+        text = "\n".join(filter(None, (error.info.message, error.info.hint)))
+        return QgsProcessingException(with_parameters(text, self._parameter_names()))
+
+    def _parameter_names(self) -> Set[str]:
+        return {parameter.name() for parameter in self.parameterDefinitions()}
 
     def _run(self, request: Request, follower: Follower, feedback: QgsProcessingFeedback) -> JobRecord:
         from nir_lora_plugin.backend_process.manager import manager
@@ -154,11 +163,6 @@ class NirLoraAlgorithm(QgsProcessingAlgorithm):
         feedback.setProgressText(translate("Processing", "Starting the backend"))
         client = manager().client()
         return run_job(client, self.kind, request, self.displayName(), follower.see, feedback.isCanceled)
-
-
-def in_words(error: PluginError) -> QgsProcessingException:
-    """The error as Processing shows it: what happened, and on the next line what to do."""
-    return QgsProcessingException("\n".join(filter(None, (error.info.message, error.info.hint))))
 
 
 def model_parameter() -> QgsProcessingParameterFile:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set
+from typing import Container, Dict, List, Set
 
 from qgis.core import QgsProcessingFeedback
 
 from nir_lora_plugin.protocol import JobRecord
 from nir_lora_plugin.translation import translate
 
+from .words import with_parameters
+
 
 class Follower:
     """Tells ``feedback`` about a job, each thing once."""
 
-    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+    def __init__(self, feedback: QgsProcessingFeedback, names: Container[str]) -> None:
         self._feedback = feedback
+        self._names = names  # of the algorithm's parameters
         self._stage = ""
         self._miou = -1.0
         self._warnings: Set[str] = set()
@@ -31,7 +34,7 @@ class Follower:
         for warning in record.warnings:
             if warning not in self._warnings:
                 self._warnings.add(warning)
-                self._feedback.pushWarning(warning)
+                self._feedback.pushWarning(with_parameters(warning, self._names))
 
     def _enter(self, stage: str) -> None:
         if stage != self._stage:

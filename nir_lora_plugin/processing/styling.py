@@ -36,7 +36,7 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
 
 def style_when_loaded(outputs: Dict[str, str], result: Dict[str, Any], context: QgsProcessingContext) -> None:
     """Have QGIS style those of ``outputs`` (parameter -> path) that it is about to load."""
-    from nir_lora_plugin.result_layers import style_confidence, style_map, style_polygons
+    from nir_lora_plugin.result_style import style_confidence, style_map, style_polygons
 
     typed = from_dict(SegmentResult, result)
     styles = (("OUTPUT", style_map), ("CONFIDENCE", style_confidence), ("POLYGONS", style_polygons))
