@@ -61,7 +61,7 @@ def read_state(root: Path, version: str = "", wheel_sha256: str = "") -> Tuple[B
     """
     home = Home(root)
     if is_held(home.lock):
-        return BackendState.INSTALLING, "The backend is being installed."
+        return BackendState.INSTALLING, "This takes a few minutes; QGIS can be used meanwhile."
     if home.marker.exists():
         return BackendState.INCOMPLETE, "An installation was begun and not finished; it can be resumed."
     if not home.stamp.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -14,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QMessageBox,
     QPlainTextEdit,
     QProgressBar,
+    QSizePolicy,
     QToolButton,
     QWidget,
 )
@@ -60,7 +62,7 @@ class SetupPanel(QWidget):
         """Read the state from the disk and show it."""
         self._state, detail = manager().state()
         level, headline, action = setup_work.state_words(self._state)
-        self.notice.show_text(f"{headline}\n{detail}", level)
+        self.notice.show_text(f"<b>{headline}</b><br>{escape(detail)}", level)
         busy = self._task is not None
         own = manager().foreign_python is None
         self.action_button.setText(action)
@@ -141,6 +143,7 @@ class SetupPanel(QWidget):
             ("cpu", self.tr("CPU only (smaller)")),
         ):
             self.build_combo.addItem(words, key)
+        self.build_combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.build_combo.setCurrentIndex(max(0, self.build_combo.findData(Settings.BUILD.get())))
         self.build_combo.currentIndexChanged.connect(self._on_build)
         self.build_row = QWidget()
@@ -158,6 +161,7 @@ class SetupPanel(QWidget):
         layout.addWidget(self.outcome)
         layout.addWidget(self.folder_label)
         layout.addLayout(row(self.copy_button, self.more_button, stretch=True))
+        layout.addStretch(1)
 
     def _build_work(self) -> None:
         self.bar = QProgressBar()

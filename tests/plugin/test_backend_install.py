@@ -16,6 +16,7 @@ from nir_lora_plugin.backend_process import install as install_module
 from nir_lora_plugin.backend_process import steps, uv
 from nir_lora_plugin.backend_process.home import Home
 from nir_lora_plugin.backend_process.install import bundled, install, install_environment, remove
+from nir_lora_plugin.backend_process.processes import run as run_program
 from nir_lora_plugin.backend_process.self_test import Identity, Passed
 from nir_lora_plugin.backend_process.state import BackendState, read_marker, read_state
 from nir_lora_plugin.backend_process.steps import InstallOptions
@@ -255,6 +256,29 @@ def test_a_uv_of_another_hash_is_not_used(tmp_path):
     with pytest.raises(SetupError, match="SHA-256"):
         uv.unpack(wheel, tmp_path / "tools")
     assert uv.unpacked(tmp_path / "tools") is None
+
+
+def test_venv_and_pip_take_the_place_of_a_uv_that_cannot_be_had(home, options, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(uv, "on_path", lambda: None)
+    monkeypatch.setattr(install_module, "find_gpus", list)
+    monkeypatch.setattr(steps, "self_test", lambda *a, **k: PASSED)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # no uv here, and nothing else either
+    wheel = tmp_path / "nirlora-1.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("nirlora.py", "")
+        info = "nirlora-1.0.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: nirlora\nVersion: 1.0.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    lines = []
+    chosen = replace(options, wheel=wheel, sha256=paths.sha256_of(wheel))
+    install(home, chosen, lambda fraction, line: lines.append(line), lambda: False)
+    assert any("venv and pip take its place" in line for line in lines)
+    assert run_program([str(home.python), "-I", "-c", "import nirlora"], dict(os.environ)).code == 0
 
 
 @pytest.mark.parametrize(

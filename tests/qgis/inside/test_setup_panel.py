@@ -25,6 +25,7 @@ from nir_lora_plugin.errors import SetupError
 from nir_lora_plugin.settings import PREFIX, Settings
 from nir_lora_plugin.ui import setup_work
 from nir_lora_plugin.ui.setup_panel import SetupPanel
+from nir_lora_plugin.ui.style import stylesheet
 
 LONG_MS = 60_000
 PASSED = Passed(Identity(paths.plugin_version(), 1, "3.11.2"), "cpu: 4 threads", (), {})
@@ -61,6 +62,8 @@ def home(tmp_path, monkeypatch):
 def panel(home, qtbot):
     def make():
         made = SetupPanel()
+        made.setStyleSheet(stylesheet())  # the dock's
+        made.resize(380, 420)
         qtbot.addWidget(made)
         made.show()
         return made
@@ -76,6 +79,7 @@ def test_one_button_installs_and_says_when_it_is_ready(panel, home, qtbot, scree
     shown = panel()
     assert "not installed" in shown.notice.text()
     assert shown.action_button.text() == "Install the backend"
+    qtbot.wait(50)
     screenshot("setup_not_installed", shown)
     with qtbot.waitSignal(shown.ready, timeout=LONG_MS):
         shown.action_button.click()
@@ -86,6 +90,7 @@ def test_one_button_installs_and_says_when_it_is_ready(panel, home, qtbot, scree
     assert "cpu: 4 threads" in shown.outcome.text()
     assert not shown.action_button.isVisible()
     assert manager().state()[0] is BackendState.READY
+    qtbot.wait(50)
     screenshot("setup_ready", shown)
 
 
@@ -95,6 +100,7 @@ def test_cancel_then_resume(panel, home, qtbot, tmp_path, screenshot):
     shown = panel()
     shown.action_button.click()
     qtbot.waitUntil(lambda: "Downloading torch" in shown.lines.toPlainText(), timeout=LONG_MS)
+    qtbot.wait(50)
     screenshot("setup_installing", shown)
     shown.cancel_button.click()
     finished(shown, qtbot)
@@ -113,6 +119,7 @@ def test_a_failure_shows_what_to_do_and_can_be_resumed(panel, home, qtbot, tmp_p
     assert "The disk is full" in shown.outcome.text()
     assert "Free some space" in shown.outcome.text()
     assert shown.action_button.isVisible()
+    qtbot.wait(50)
     screenshot("setup_failed", shown)
 
 
