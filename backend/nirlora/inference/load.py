@@ -17,7 +17,6 @@ Network = Segmenter | OnnxModel
 LoadModel = Callable[[str, str], tuple[Network, ModelCard]]
 
 
-
 def load_model(path: str, backbone: str = "") -> tuple[Network, ModelCard]:
     """The network of a model file and its card.
 
