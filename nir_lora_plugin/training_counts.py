@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
@@ -63,8 +64,10 @@ class PolygonCounts:
         for feature in self._layer.getFeatures(request):
             measured = area.measureArea(feature.geometry()) if feature.hasGeometry() else 0.0
             unit = QgsUnitTypes.AreaUnit.AreaSquareMeters
-            known = self._layer.crs().isValid()
-            self._areas[feature.id()] = area.convertAreaMeasurement(measured, unit) if known else measured
+            if self._layer.crs().isValid():
+                measured = area.convertAreaMeasurement(measured, unit)
+            # Not a number: coordinates that are impossible in the CRS.
+            self._areas[feature.id()] = measured if math.isfinite(measured) else 0.0
 
 
 def class_text(feature: QgsFeature, field: str = CLASS_FIELD) -> str:

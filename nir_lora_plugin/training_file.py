@@ -57,10 +57,11 @@ def create_file(path: str, raster: QgsRasterLayer) -> None:
     reference = osr.SpatialReference()
     if raster.crs().isValid():
         reference.ImportFromWkt(raster.crs().toWkt())
+    else:
+        reference.SetLocalCS("Undefined Cartesian SRS")  # GeoPackage's own word for none
     try:
         source = ogr.GetDriverByName("GPKG").CreateDataSource(path)
-        srs = reference if raster.crs().isValid() else None
-        layer = source.CreateLayer(TABLE, srs, ogr.wkbMultiPolygon) if source is not None else None
+        layer = None if source is None else source.CreateLayer(TABLE, reference, ogr.wkbMultiPolygon)
         made = layer is not None and layer.CreateField(ogr.FieldDefn(CLASS_FIELD, ogr.OFTString)) == 0
     except RuntimeError:  # where GDAL's exceptions are on
         made = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsDefaultValue,
     QgsEditFormConfig,
     QgsExpression,
@@ -80,6 +81,8 @@ class TrainingLayer(QObject):
         if not Path(path).exists():
             create_file(path, raster)
         layer = open_file(path)
+        if not raster.crs().isValid():
+            layer.setCrs(QgsCoordinateReferenceSystem())  # else QGIS takes "undefined" for one
         if layer.id() not in QgsProject.instance().mapLayers():
             _add_above(layer, raster)
         return cls(layer, raster)
@@ -325,4 +328,4 @@ def _add_above(layer: QgsVectorLayer, raster: QgsRasterLayer) -> None:
     parent = node.parent() if node is not None else project.layerTreeRoot()
     place = parent.children().index(node) if node is not None else 0
     project.addMapLayer(layer, False)
-    parent.insertLayer(place, layer)
+    parent.insertLayer(place, layer).setExpanded(True)

@@ -62,8 +62,8 @@ def next_color(name: str, used: Sequence[str]) -> str:
 def store_style(layer: QgsVectorLayer) -> str:
     """Write the style into the GeoPackage as the layer's default; return what went wrong, or ""."""
     # QGIS before 3.24 asks in a dialog before it replaces a style, so the old one goes first.
-    _, ids, names, _, problem = layer.listStylesInDatabase()
+    _, ids, names, _, _ = layer.listStylesInDatabase()
     for number, name in zip(ids, names):
         if name == STYLE_NAME:
             layer.deleteStyleFromDatabase(number)
-    return problem or str(layer.saveStyleToDatabase(STYLE_NAME, "", True, "") or "")
+    return str(layer.saveStyleToDatabase(STYLE_NAME, "", True, "") or "")

@@ -87,6 +87,7 @@ class ClassTable(QWidget):
         for i in (COLOR, COUNT, AREA):
             header.setSectionResizeMode(i, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setHighlightSections(False)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_PX)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -108,7 +109,9 @@ class ClassTable(QWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             item.setFlags(flags)
             self.table.setItem(i, place, item)
-        self.table.item(i, COLOR).setIcon(QIcon(swatch))
+        icon = QIcon(swatch)
+        icon.addPixmap(swatch, QIcon.Mode.Selected)  # else Qt tints it
+        self.table.item(i, COLOR).setIcon(icon)
         self.table.item(i, COLOR).setData(Qt.ItemDataRole.UserRole, found.color)
         self.table.item(i, NAME).setData(Qt.ItemDataRole.UserRole, found.name)
 
@@ -156,7 +159,9 @@ class ClassTable(QWidget):
             change()
         except PluginError as error:
             self.notice.show_text(str(error), "warning")
-            self.refresh()
             return False
-        self.notice.show_text("")
-        return True
+        else:
+            self.notice.show_text("")
+            return True
+        finally:
+            self.refresh()
