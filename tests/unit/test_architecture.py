@@ -52,6 +52,7 @@ HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "
 HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
 _TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "onnx_export"}
 HEAVY_LAYERS = _TORCH_LAYERS | {"metrics", "doctor"}
+HEAVY_MODULES = {"nirlora.jobs.execute", "nirlora.jobs.warm"}  # of the worker process alone
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 
 
@@ -130,7 +131,7 @@ def test_banned_packages(name):
 @pytest.mark.parametrize("name", OURS)
 def test_light_layers_stay_light(name):
     roots = {target.split(".")[0] for target, _ in imports(name)} & HEAVY
-    assert not roots or layer(name) in HEAVY_LAYERS
+    assert not roots or layer(name) in HEAVY_LAYERS or name in HEAVY_MODULES
     if layer(name) == "doctor":
         assert not {target for target, top in imports(name) if top and target.split(".")[0] in HEAVY}
 
@@ -179,6 +180,12 @@ def loaded_after(statement: str) -> set[str]:
 )
 def test_cheap_imports(statement):
     assert not loaded_after(statement) & (HEAVY | {"rasterio", "numpy", "scipy", "jinja2"})
+
+
+def test_the_server_needs_no_torch():
+    """Listening must not wait for it, and only the worker may hold the device."""
+    serving = [n for n in OURS if layer(n) == "server" and not n.endswith("__main__")]
+    assert not loaded_after(f"import {', '.join(serving)}") & (HEAVY - {"safetensors"})
 
 
 def test_rasters_and_labels_without_torch():
