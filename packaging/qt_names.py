@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,7 +103,8 @@ def _lookup(module: str, name: str) -> Any:
     for place in (module, MOVED.get(module, "")):
         if place and hasattr(importlib.import_module(place), name):
             return getattr(importlib.import_module(place), name)
-    return ABSENT
+    found = importlib.util.find_spec(f"{module}.{name}") if hasattr(sys.modules[module], "__path__") else None
+    return importlib.import_module(f"{module}.{name}") if found else ABSENT
 
 
 def _is_unscoped(owner: Any, value: Any) -> bool:
