@@ -185,7 +185,7 @@ def test_cheap_imports(statement):
 def test_the_server_needs_no_torch():
     """Listening must not wait for it, and only the worker may hold the device."""
     serving = [n for n in OURS if layer(n) == "server" and not n.endswith("__main__")]
-    assert not loaded_after(f"import {', '.join(serving)}") & (HEAVY - {"safetensors"})
+    assert not loaded_after(f"import {', '.join(serving)}") & (HEAVY)
 
 
 def test_rasters_and_labels_without_torch():
