@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nirlora.errors import OutputError
@@ -57,9 +59,25 @@ def with_suffix(path: Path, suffix: str) -> Path:
 
 
 def remove_temporary(path: Path) -> None:
-    """Remove everything unfinished of the result ``path``."""
+    """Remove everything unfinished of the result ``path``, of a run that was killed too."""
     for suffix in _TEMPORARY:
-        with_suffix(path, suffix).unlink(missing_ok=True)
+        part = with_suffix(path, suffix)
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A folder beside ``path`` to make it in, gone afterwards; what a killed run left goes first."""
+    folder = with_suffix(path, ".part")
+    remove_temporary(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        remove_temporary(path)
 
 
 def publish(path: Path, whole: Path) -> None:

@@ -101,6 +101,7 @@ class MapWriter:
             check_output(path, overwrite=outputs.overwrite, inputs=[source.path])
         try:
             for kind, path in wanted.items():
+                remove_temporary(path)  # of a run that was killed
                 self._files[kind] = self._open(kind, path)
         except BaseException:
             self.abort()

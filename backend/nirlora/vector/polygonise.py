@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rasterio.features import shapes
 from nirlora.errors import OutputError
 from nirlora.protocol import ClassInfo
 from nirlora.raster.grid import Window
+from nirlora.raster.outputs import temporary_folder
 from nirlora.raster.source import open_raster
 
 from .area import AreaModel, PolygonAreas
@@ -76,17 +76,17 @@ def polygonise(
     target = Path(out_path)
     tick = tick or (lambda: None)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
-            part = Path(folder) / "polygons.gpkg"
+        with temporary_folder(target) as folder:
+            part = folder / "polygons.gpkg"
             read = Path(map_path)
             if window is not None:
-                read = _crop(read, window, Path(folder) / "cropped.tif", tick)
+                read = _crop(read, window, folder / "cropped.tif", tick)
             with open_raster(str(read)) as source:
                 areas = AreaModel(source.transform, source.crs, source.width, source.height)
                 nodata = _NODATA if source.nodata[0] is None else int(source.nodata[0])
             infos = {c.value: c for c in classes if c.value != nodata}
             if min_area_m2 > 0:
-                whole, read = read, Path(folder) / "sieved.tif"
+                whole, read = read, folder / "sieved.tif"
                 with _open(whole) as file:
                     sieve_map(file, read, nodata, areas, min_area_m2, tick)
             with _open(read) as file:
