@@ -20,7 +20,6 @@ from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.tasks import Report, WorkTask
 from nir_lora_plugin.translation import translate
 
-_CONTEXT = "Setup"
 _current: Optional[WorkTask] = None  # survives the panel: a closed dock does not stop an installation
 
 
@@ -56,7 +55,7 @@ def install_work(fresh: bool = False) -> Callable[[Report, IsCancelled], str]:
     def work(report: Report, is_cancelled: IsCancelled) -> str:
         manager().stop()  # its files are in use while it runs
         stamp = install(home, options, report, is_cancelled)
-        return "\n".join([translate(_CONTEXT, "Ready on {}.").format(stamp.device), *stamp.warnings])
+        return "\n".join([translate("Setup", "Ready on {}.").format(stamp.device), *stamp.warnings])
 
     return work
 
@@ -78,7 +77,7 @@ def test_work() -> Callable[[Report, IsCancelled], str]:
             is_cancelled=is_cancelled,
             has_gpu=bool(gpus),
         )
-        words = translate(_CONTEXT, "The backend works: version {}, {}.")
+        words = translate("Setup", "The backend works: version {}, {}.")
         return "\n".join([words.format(passed.identity.version, passed.device), *passed.warnings])
 
     return work
@@ -93,7 +92,7 @@ def adopt_work(python: Path) -> Callable[[Report, IsCancelled], str]:
         passed = self_test(
             python, state_dir, on_line=lambda line: report(0.5, line), is_cancelled=is_cancelled
         )
-        words = translate(_CONTEXT, "{} is used now: version {}, {}.")
+        words = translate("Setup", "{} is used now: version {}, {}.")
         return "\n".join([words.format(python, passed.identity.version, passed.device), *passed.warnings])
 
     return work
@@ -107,7 +106,7 @@ def remove_work() -> Callable[[Report, IsCancelled], str]:
         report(0.1, str(home.root))
         manager().stop()
         remove(home)
-        return translate(_CONTEXT, "The backend was removed.")
+        return translate("Setup", "The backend was removed.")
 
     return work
 
@@ -117,7 +116,7 @@ def diagnostics_work() -> Callable[[Report, IsCancelled], str]:
     program: Dict[str, str] = {
         "QGIS": Qgis.QGIS_VERSION,
         "Qt": f"{QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}",
-        "QGIS's proxy": translate(_CONTEXT, "set") if qgis_proxy() else translate(_CONTEXT, "none"),
+        "QGIS's proxy": translate("Setup", "set") if qgis_proxy() else translate(_CONTEXT, "none"),
         "build": Settings.BUILD.get(),
         "Python of QGIS": platform.python_version(),
     }
@@ -129,26 +128,26 @@ def state_words(state: BackendState) -> Tuple[str, str, str]:
     table = {
         BackendState.NOT_INSTALLED: (
             "info",
-            translate(_CONTEXT, "One thing before you start: the backend"),
-            translate(_CONTEXT, "Install the backend"),
+            translate("Setup", "One thing before you start: the backend"),
+            translate("Setup", "Install the backend"),
         ),
-        BackendState.INSTALLING: ("info", translate(_CONTEXT, "The backend is being installed"), ""),
+        BackendState.INSTALLING: ("info", translate("Setup", "The backend is being installed"), ""),
         BackendState.INCOMPLETE: (
             "warning",
-            translate(_CONTEXT, "The installation is not finished"),
-            translate(_CONTEXT, "Resume the installation"),
+            translate("Setup", "The installation is not finished"),
+            translate("Setup", "Resume the installation"),
         ),
         BackendState.BROKEN: (
             "error",
-            translate(_CONTEXT, "The backend is broken"),
-            translate(_CONTEXT, "Repair the backend"),
+            translate("Setup", "The backend is broken"),
+            translate("Setup", "Repair the backend"),
         ),
         BackendState.OUTDATED: (
             "warning",
-            translate(_CONTEXT, "The backend does not fit this plugin"),
-            translate(_CONTEXT, "Update the backend"),
+            translate("Setup", "The backend does not fit this plugin"),
+            translate("Setup", "Update the backend"),
         ),
-        BackendState.READY: ("good", translate(_CONTEXT, "The backend is installed"), ""),
-        BackendState.RUNNING: ("good", translate(_CONTEXT, "The backend is running"), ""),
+        BackendState.READY: ("good", translate("Setup", "The backend is installed"), ""),
+        BackendState.RUNNING: ("good", translate("Setup", "The backend is running"), ""),
     }
     return table[state]
