@@ -116,7 +116,7 @@ def diagnostics_work() -> Callable[[Report, IsCancelled], str]:
     program: Dict[str, str] = {
         "QGIS": Qgis.QGIS_VERSION,
         "Qt": f"{QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}",
-        "QGIS's proxy": translate("Setup", "set") if qgis_proxy() else translate(_CONTEXT, "none"),
+        "QGIS's proxy": "set" if qgis_proxy() else "none",
         "build": Settings.BUILD.get(),
         "Python of QGIS": platform.python_version(),
     }
