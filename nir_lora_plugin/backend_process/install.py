@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -125,6 +126,8 @@ def install_environment(home: Home, proxy: str, base: Optional[Mapping[str, str]
     if proxy and not has_proxy:
         environment.update(HTTPS_PROXY=proxy, HTTP_PROXY=proxy)
     environment.setdefault("UV_HTTP_TIMEOUT", "120")
+    if sys.platform in ("win32", "darwin"):  # where an organisation's own certificates are, as for pip
+        environment.setdefault("UV_SYSTEM_CERTS", "1")
     environment.update(
         UV_CACHE_DIR=str(home.cache),
         UV_PYTHON_INSTALL_DIR=str(home.managed_pythons),
