@@ -70,8 +70,6 @@ def test_in_the_middle_of_a_write(backend, large, tmp_path):
     field, model = large
     earlier = tmp_path / "map_areas.csv"
     earlier.write_text("of an earlier map")
-    (tmp_path / ".map-not_ours").mkdir()
-    (tmp_path / ".map-not_ours" / "diary.txt").write_text("mine")
     before = listing(tmp_path)
     request = SegmentRequest(
         LayerRef(str(field.raster)),
@@ -84,7 +82,7 @@ def test_in_the_middle_of_a_write(backend, large, tmp_path):
     worker = backend.worker()
     worker.suspend()
     assert (tmp_path / "map.tif.part").exists()
-    drawing = tmp_path / ".map-a1b2c3d4"  # where polygons are drawn
+    drawing = tmp_path / "map.gpkg.part"  # where polygons are drawn
     drawing.mkdir()
     (drawing / "polygons.gpkg").write_bytes(b"half")
     assert cancel(backend, record)["state"] == "cancelled"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from pathlib import Path
 from nirlora.raster.outputs import remove_temporary
 
 _log = logging.getLogger(__name__)
-_WORKPIECES = ("polygons.gpkg", "sieved.tif")  # of vector.polygonise
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,6 @@ class Footprint:
         checkpoint = self._outputs.checkpoint
         for path in (*self._outputs.results, *filter(None, [checkpoint])):
             _try(remove_temporary, path)
-            if path.suffix == ".gpkg":
-                _try(_remove_workshops, path)
 
     def remove_made(self) -> None:
         """Remove everything that is the job's."""
@@ -65,15 +60,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _remove_workshops(path: Path) -> None:
-    """The hidden folders that polygons are drawn in, of a process that had no time to remove its own."""
-    name = re.compile(rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}")
-    for folder in path.parent.iterdir():
-        ours = name.fullmatch(folder.name) is not None and folder.is_dir()
-        if ours and all(file.name.startswith(_WORKPIECES) for file in folder.iterdir()):
-            shutil.rmtree(folder)
 
 
 def _try(remove: Callable[[Path], None], path: Path) -> None:
