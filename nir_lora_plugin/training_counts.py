@@ -37,8 +37,12 @@ class PolygonCounts:
         """Measure this polygon again next time."""
         self._areas.pop(feature_id, None)
 
+    def forget_new(self) -> None:
+        """Edits were saved: polygons that were new, with negative ids, have other ids now."""
+        self._areas = {number: area for number, area in self._areas.items() if number >= 0}
+
     def forget_all(self) -> None:
-        """Measure all polygons again next time: ids change when edits are saved."""
+        """Measure all polygons again next time."""
         self._areas.clear()
 
     def by_class(self) -> Dict[str, ClassCount]:

@@ -225,8 +225,8 @@ class TrainingLayer(QObject):
         layer.willBeDeleted.connect(self._later.stop)
         layer.geometryChanged.connect(self._forget)
         layer.featureDeleted.connect(self._forget)
-        for signal in (layer.afterCommitChanges, layer.afterRollBack, layer.dataChanged):
-            signal.connect(self._forget_all)
+        layer.afterCommitChanges.connect(self._forget_new)
+        layer.afterRollBack.connect(self._forget_all)
         for signal in (
             layer.featureAdded,
             layer.attributeValueChanged,
@@ -239,6 +239,10 @@ class TrainingLayer(QObject):
 
     def _forget(self, number: int, *_: object) -> None:
         self._counts.forget(number)
+        self._touch()
+
+    def _forget_new(self) -> None:
+        self._counts.forget_new()
         self._touch()
 
     def _forget_all(self) -> None:
