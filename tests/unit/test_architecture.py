@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "protocol": set(),
     "errors": set(),
     "versions": set(),
-    "metrics": {"errors"},
+    "metrics": {"errors", "protocol"},
     "raster": _BASE,
     "bands": _BASE | {"raster"},
     "vector": _BASE | {"raster"},
