@@ -26,8 +26,8 @@ class _Task(QgsTask):
 
     failed = pyqtSignal(object)  # ErrorInfo
 
-    def __init__(self, title: str) -> None:
-        super().__init__(title, QgsTask.Flag.CanCancel)
+    def __init__(self, title: str, flags: Optional[QgsTask.Flags] = None) -> None:
+        super().__init__(title, QgsTask.Flag.CanCancel if flags is None else flags)
         self.error: Optional[ErrorInfo] = None
         _alive.add(self)
 
@@ -150,7 +150,7 @@ class CallTask(_Task):
     done = pyqtSignal(object)
 
     def __init__(self, title: str, function: Callable[[Client], Any]) -> None:
-        super().__init__(title)
+        super().__init__(title, _quiet())
         self._function = function
         self.result: Any = None
 
@@ -189,6 +189,15 @@ class WorkTask(_Task):
     def _report(self, fraction: float, message: str = "") -> None:
         self.setProgress(100.0 * fraction)
         self.reported.emit(fraction, message)
+
+
+def _quiet() -> QgsTask.Flags:
+    """Flags of a task that is no matter for the user: not asked about at QGIS's end, nor announced."""
+    flags = QgsTask.Flag.CanCancel | QgsTask.Flag.CancelWithoutPrompt
+    for name in ("Hidden", "Silent"):  # since QGIS 3.26
+        if hasattr(QgsTask.Flag, name):
+            flags |= getattr(QgsTask.Flag, name)
+    return flags
 
 
 def _pool() -> QThreadPool:

@@ -17,7 +17,9 @@ from nir_lora_plugin.tasks import WorkTask
 from nir_lora_plugin.ui.copy_dialog import CopyDialog
 from nir_lora_plugin.ui.layer_panel import LayerPanel
 
-from .session import Session, call, project
+from .session import Later, Session, call, project
+
+_INSPECT_WAIT_MS = 60  # a project that is closed chooses one layer after another for a moment
 
 
 class LayerFlow(QObject):
@@ -27,6 +29,7 @@ class LayerFlow(QObject):
         super().__init__(session)
         self._session, self._panel, self._combo = session, panel, combo
         self._known: Dict[Tuple[str, int], Dict[str, Any]] = {}  # (path, time of change) -> facts
+        self._inspect_later = Later(_INSPECT_WAIT_MS, self._ask, self)
         combo.layerChanged.connect(self._on_layer)
         panel.changed.connect(self._on_form)
         panel.open_wanted.connect(self._open)
@@ -61,8 +64,7 @@ class LayerFlow(QObject):
         session.changed.emit()
 
     def _inspect(self, ref: LayerRef) -> None:
-        path = Path(ref.path)
-        key = (ref.path, path.stat().st_mtime_ns if path.exists() else 0)
+        key = _key(ref)
         if key in self._known:
             self._session.inspected = self._known[key]
             self._panel.show_facts(self._known[key])
@@ -71,11 +73,17 @@ class LayerFlow(QObject):
             self._panel.show_nothing(self.tr("Its bands are shown once the backend is set up."))
             return
         self._panel.show_nothing(self.tr("Reading the bands …"))
+        self._inspect_later.start()
+
+    def _ask(self) -> None:
+        ref = self._session.ref
+        if ref is None:
+            return
         call(
             self,
-            self.tr("Reading {}").format(path.name),
+            self.tr("Reading {}").format(Path(ref.path).name),
             lambda client: client.inspect(ref.path),
-            partial(self._on_facts, key),
+            partial(self._on_facts, _key(ref)),
             partial(self._on_failed, ref),
         )
 
@@ -144,3 +152,9 @@ class LayerFlow(QObject):
         self.refresh()
         if error.code != "cancelled":
             self._session.messages.error(error)
+
+
+def _key(ref: LayerRef) -> Tuple[str, int]:
+    """A raster and when it was changed."""
+    path = Path(ref.path)
+    return ref.path, path.stat().st_mtime_ns if path.exists() else 0

@@ -169,7 +169,8 @@ class SegmentFlow(QObject):
 
     def _refresh(self) -> None:
         missing = missing_for_segment(self._session.facts())
-        self._panel.show_missing(missing)
+        waits = self._wanted and not missing and self._asked is not None
+        self._panel.show_missing(self.tr("Checking that the model fits …") if waits else missing)
         if self._session.running or not self._session.inspected:
             return
         plain = self._plain_request()
@@ -248,7 +249,8 @@ class SegmentFlow(QObject):
         except PluginError as error:
             self._session.messages.error(error.info)
         self._panel.show_result(result)
-        self._session.messages.good(self.tr("The map {} is ready.").format(Path(result.map).name))
+        if not self._panel.isVisible():  # else the panel says it
+            self._session.messages.good(self.tr("The map {} is ready.").format(Path(result.map).name))
 
     def _on_failed(self, error: ErrorInfo) -> None:
         self._task = None

@@ -176,7 +176,8 @@ class TrainFlow(QObject):
     def _on_result(self, result: TrainResult) -> None:
         self._report = result.report
         self._panel.show_result(result)
-        self._session.messages.good(self.tr("The model {} is ready.").format(Path(result.model).name))
+        if not self._panel.isVisible():  # else the panel says it
+            self._session.messages.good(self.tr("The model {} is ready.").format(Path(result.model).name))
         self._open_report()
         self.trained.emit(result.model)
 

@@ -13,7 +13,7 @@ from . import text
 from .job_view import JobView
 from .plot import TrainingPlot
 from .train_settings import TrainSettingsView
-from .widgets import Notice, Notices, column, label, primary_button
+from .widgets import Notice, Notices, button, column, label, primary_button
 
 
 class TrainPanel(QWidget):
@@ -57,12 +57,16 @@ class TrainPanel(QWidget):
         self.plot.hide()
         self.result_notice = Notice()
         self.result_notice.pressed.connect(self._on_result_pressed)
+        self.again_button = button(self.tr("Train another …"))
+        self.again_button.clicked.connect(self.show_setup)
+        self.again_button.hide()
         layout = column(self)
         layout.setContentsMargins(12, 2, 12, 12)
         layout.addWidget(self.job_view)
         layout.addWidget(self.plot)
         layout.addWidget(self.result_notice)
         layout.addWidget(self._setup)
+        layout.addWidget(self.again_button)
         self._result_is_report = False
         self.show_missing("")
         self.show_estimate("")
@@ -101,7 +105,13 @@ class TrainPanel(QWidget):
         self.plot.show()
         self.result_notice.show_text("")
         self._setup.hide()
+        self.again_button.hide()
         self.job_view.start(self.tr("Starting"))
+
+    def show_setup(self) -> None:
+        """Show the settings, as before a training."""
+        self._setup.show()
+        self.again_button.hide()
 
     def show_record(self, record: JobRecord) -> None:
         """Show where the training is."""
@@ -111,8 +121,12 @@ class TrainPanel(QWidget):
             self.plot.add(record.progress.fraction, metrics["loss"], metrics.get("miou"))
 
     def show_result(self, result: TrainResult) -> None:
-        """A model was written."""
+        """A model was written; the settings make room for what it is worth."""
         self._finish()
+        self._setup.hide()
+        self.again_button.show()
+        if result.metrics.get("miou") is not None and self.plot.loss.points:
+            self.plot.add(1.0, None, float(result.metrics["miou"]))
         words = [self.tr("The model is ready.")]
         if result.metrics.get("miou") is not None:
             score = self.tr("IoU {:.2f} on polygons it was not trained on.")
@@ -134,7 +148,7 @@ class TrainPanel(QWidget):
     def _finish(self) -> None:
         self.job_view.finish()
         self.plot.setVisible(bool(self.plot.loss.points))
-        self._setup.show()
+        self.show_setup()
 
     def _on_result_pressed(self) -> None:
         if self._result_is_report:

@@ -119,6 +119,7 @@ class TrainSettingsView(QWidget):
             self.backbone_combo.setCurrentIndex(place)
         else:
             self.backbone_combo.setEditText(name)
+            self.backbone_combo.lineEdit().setCursorPosition(0)  # the name matters more than the path
         self._on_changed()
 
     def show_backbones(self, backbones: Sequence[Dict[str, Any]]) -> None:

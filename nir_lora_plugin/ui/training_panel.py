@@ -123,12 +123,13 @@ class TrainingPanel(QWidget):
         self.take_over_button.clicked.connect(self.take_over_wanted)
         self.hint_label = label(name="muted")
         self.notices = Notices()
-        layout.addWidget(self.name_label)
+        top = row(self.name_label, self.take_over_button)
+        top.setStretch(0, 1)
+        layout.addLayout(top)
         layout.addLayout(self._table_place)
         for made in (self.draw_button, self.undo_button, self.save_button, self.take_over_button):
             made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         layout.addLayout(row(self.draw_button, self.undo_button, self.save_button, stretch=True))
         layout.addWidget(self.hint_label)
-        layout.addLayout(row(self.take_over_button, stretch=True))
         layout.addWidget(self.notices)
         return part
