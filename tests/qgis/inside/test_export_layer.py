@@ -1,5 +1,6 @@
 """Layers that are no local file, written to GeoTIFFs that hold exactly what QGIS shows."""
 
+import http.server
 import threading
 from pathlib import Path
 
@@ -170,6 +171,38 @@ def test_cancelling_leaves_the_old_file(tmp_path):
     assert len(fractions) == 2
     assert (tmp_path / "out.tif").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "source.tif"]
+
+
+def test_cancelling_does_not_wait_for_a_server(tmp_path, qtbot):
+    """A server that has taken the request and gives no answer."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.set()
+            answer.wait(120)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    url = f"http://127.0.0.1:{server.server_port}/%7Bz%7D/%7Bx%7D/%7By%7D.png"
+    layer = opened(f"type=xyz&url={url}&zmin=0&zmax=2", "wms")
+    job = prepare_export(layer, QgsRectangle(0, 0, 256e3, 256e3), 1000.0, str(tmp_path / "x.tif"))
+    ended = []
+    task = WorkTask("export", job.run)
+    task.failed.connect(ended.append)
+    task.start()
+    try:
+        qtbot.waitUntil(asked.is_set, timeout=60_000)
+        task.cancel()
+        qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+        assert not answer.is_set()
+    finally:
+        answer.set()
+        server.shutdown()
+        server.server_close()
+    assert ended[0].code == "cancelled"
+    assert not list(tmp_path.glob("x.tif*"))
 
 
 def test_mistakes_say_what_to_do(tmp_path):
