@@ -54,10 +54,10 @@ class NirLoraPlugin:
         help_action = self._action(self.tr("Help"), "icons/help.svg", self._help)
         for action in (self.dock_action, self.segment_action, help_action):
             iface.addPluginToRasterMenu(MENU, action)
-            self._undo.append(lambda action=action: iface.removePluginRasterMenu(MENU, action))
+            self._undo.append(partial(iface.removePluginRasterMenu, MENU, action))
         for action in (self.dock_action, self.segment_action):
             iface.addToolBarIcon(action)
-            self._undo.append(lambda action=action: iface.removeToolBarIcon(action))
+            self._undo.append(partial(iface.removeToolBarIcon, action))
         iface.addCustomActionForLayerType(self.segment_action, "", QgsMapLayerType.RasterLayer, True)
         self._undo.append(lambda: iface.removeCustomActionForLayerType(self.segment_action))
         self._open_as_before()

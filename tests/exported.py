@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
-from nirlora.bands import fit_transform
+from nirlora.bands import ChannelReader, InputTransform, fit_transform
 from nirlora.models.backbones import swin
 from nirlora.models.bundle import write_bundle
 from nirlora.models.card import ModelCard
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.protocol import ClassInfo
+from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 
 CLASSES = (
@@ -46,6 +47,15 @@ def shortened(segmenter: Segmenter) -> Segmenter:
     return segmenter
 
 
+def balance(segmenter: Segmenter, transform: InputTransform, raster: Path) -> None:
+    """Shift the logits so that no class wins everywhere."""
+    with open_raster(raster) as source, torch.no_grad():
+        rows, cols = (n // segmenter.patch * segmenter.patch for n in (source.height, source.width))
+        x, _ = ChannelReader(source, transform).read(Window(0, 0, cols, rows))
+        logits = segmenter.eval()(torch.from_numpy(x)[None])
+        segmenter.head.classifier.bias -= logits.mean((0, 2, 3))
+
+
 def make_model(path: Path, raster: Path, *, bands: str = "nir", zoom: float = 1.0, **config: object) -> Path:
     """A model file whose input is fitted to ``raster``, with logits that differ from pixel to pixel."""
     with open_raster(raster) as source:
@@ -54,10 +64,12 @@ def make_model(path: Path, raster: Path, *, bands: str = "nir", zoom: float = 1.
     count = len(transform.channels)
     chosen = ModelConfig(**settings | {"num_channels": count, "channel_roles": transform.roles} | config)
     segmenter = disturbed(build_segmenter(chosen))
+    transform = transform.with_normalisation(*segmenter.normalisation)
+    balance(segmenter, transform, raster)
     card = ModelCard(
         classes=CLASSES[: max(chosen.num_classes, 2)],
         model=segmenter.config,
-        transform=transform.with_normalisation(*segmenter.normalisation).to_dict(),
+        transform=transform.to_dict(),
         zoom=zoom,
         chip_px=24,
         training={"layers": [{"path": str(raster)}]},

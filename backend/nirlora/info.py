@@ -12,13 +12,13 @@ _SAMPLE_PX = 768  # longest side of the thinned-out read that value ranges come 
 
 
 def describe(path: str) -> dict[str, Any]:
-    """Facts about a raster, or about a model when the name ends in ``.nirlora``.
+    """Facts about a raster, or about a model when the name ends in ``.nirlora`` or ``.onnx``.
 
     Raises:
         RasterError: It is neither.
         ModelError: The model file is damaged, hostile or of another version.
     """
-    if Path(path).suffix == ".nirlora":
+    if Path(path).suffix.lower() in (".nirlora", ".onnx"):
         return describe_model(path)
     if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson"):
         raise InputError(
@@ -63,9 +63,16 @@ def describe_raster(path: str) -> dict[str, Any]:
 
 def describe_model(path: str) -> dict[str, Any]:
     """Classes, input, network, scores and origin of a model file."""
-    from nirlora.models.bundle import read_bundle
+    from nirlora.models.card import read_card
+    from nirlora.models.onnx_metadata import is_onnx, read_onnx
 
-    card, state = read_bundle(path)
+    card = read_card(path)
+    if is_onnx(path):
+        own: dict[str, Any] = {"tile_px": read_onnx(path)[1].tile_px, "exported": True}
+    else:
+        from nirlora.models.bundle import read_bundle
+
+        own = {"parameters": sum(tensor.numel() for tensor in read_bundle(path)[1].values())}
     config, training = card.model, card.training
     transform = card.transform
     scores = card.metrics.get("classes", {})
@@ -81,7 +88,7 @@ def describe_model(path: str) -> dict[str, Any]:
         else config.adapter,
         "head": config.head,
         "stem": config.stem,
-        "parameters": sum(tensor.numel() for tensor in state.values()),
+        **own,
         "chip_px": card.chip_px,
         "zoom": card.zoom,
         "resolution_m": transform.get("resolution_m"),

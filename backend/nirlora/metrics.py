@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-IGNORE = 255
+from nirlora.protocol import NO_CLASS
 
 
 class Scores:
@@ -18,7 +18,7 @@ class Scores:
 
     def __init__(self, num_classes: int, device: torch.device | str = "cpu") -> None:
         self.num_classes = num_classes
-        self._confusion = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE).to(device)
+        self._confusion = MulticlassConfusionMatrix(num_classes, ignore_index=NO_CLASS).to(device)
         self._seen = False
 
     def update(self, prediction: Tensor, reference: Tensor) -> None:

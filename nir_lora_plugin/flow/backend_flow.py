@@ -9,6 +9,7 @@ from qgis.PyQt.QtCore import QObject, QTimer
 from nir_lora_plugin.backend_process.manager import manager
 from nir_lora_plugin.backend_process.state import BackendState
 from nir_lora_plugin.protocol import ErrorInfo, Health
+from nir_lora_plugin.ui import text
 from nir_lora_plugin.ui.dock import NirLoraDock
 from nir_lora_plugin.ui.setup_panel import SetupPanel
 
@@ -71,7 +72,9 @@ class BackendFlow(QObject):
         self._asking = False
         self._phase = "ready" if health.device else "loading"
         words = (
-            self.tr("Ready on {}").format(health.device) if health.device else self.tr("Loading networks …")
+            self.tr("Ready on {}").format(text.device(health.device))
+            if health.device
+            else self.tr("Loading networks …")
         )
         self._dock.show_status("ready" if health.device else "starting", words)
 

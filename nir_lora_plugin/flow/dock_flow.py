@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel
 from qgis.gui import QgsMapLayerComboBox
@@ -92,7 +92,7 @@ class DockFlow(QObject):
             self._current = current
             self.dock.open_step(current)
 
-    def _summaries(self, facts: Facts) -> tuple:
+    def _summaries(self, facts: Facts) -> Tuple[str, ...]:
         count = sum(number for _, number in facts.counts)
         drawn = self.tr("{} polygons in {} classes").format(count, len(facts.counts))
         model = self.session.model

@@ -245,7 +245,7 @@ class SegmentFlow(QObject):
     def _on_result(self, result: SegmentResult) -> None:
         source = self._source if self._source in project().mapLayers().values() else None
         try:
-            add_results(result, source, project())
+            show_legend(add_results(result, source, project())[0])
         except PluginError as error:
             self._session.messages.error(error.info)
         self._panel.show_result(result)
@@ -282,3 +282,11 @@ class SegmentFlow(QObject):
             Path(path).write_text(area_text(self._panel.area_table.areas, ","), encoding="utf-8")
         except OSError as error:
             self._session.messages.error(ErrorInfo("output", f"The table was not saved: {error}"))
+
+
+def show_legend(layer: QgsMapLayer) -> None:
+    """Open the map's entry in the layer tree, and its group: the legend is what the map is read by."""
+    node = project().layerTreeRoot().findLayer(layer.id())
+    while node is not None:
+        node.setExpanded(True)
+        node = node.parent()

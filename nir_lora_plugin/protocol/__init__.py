@@ -13,7 +13,16 @@ from .jobs import (
     ModelInfo,
 )
 from .requests import EvaluateRequest, ExportRequest, LayerRef, SegmentRequest, TrainRequest
-from .results import ClassArea, ClassInfo, EvaluateResult, ExportResult, Progress, SegmentResult, TrainResult
+from .results import (
+    NO_CLASS,
+    ClassArea,
+    ClassInfo,
+    EvaluateResult,
+    ExportResult,
+    Progress,
+    SegmentResult,
+    TrainResult,
+)
 
 PROTOCOL = 1
 
@@ -21,6 +30,7 @@ __all__ = [
     "FINISHED_STATES",
     "JOB_KINDS",
     "JOB_STATES",
+    "NO_CLASS",
     "PROTOCOL",
     "ClassArea",
     "ClassInfo",

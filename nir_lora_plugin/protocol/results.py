@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
+NO_CLASS = 255  # of a pixel without a class: nodata in maps, unlabelled in labels; classes are 0 to 254
+
 
 @dataclass(frozen=True)
 class ClassInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Dict, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
@@ -23,7 +23,7 @@ from . import text
 from .widgets import column, label, row, tool_button
 
 
-def area_rows(areas: Sequence[ClassArea]) -> list:
+def area_rows(areas: Sequence[ClassArea]) -> List[Tuple[str, float, float]]:
     """(name, hectares, share of all) of each class."""
     total = sum(area.pixels for area in areas) or 1
     return [(area.name, area.hectares, area.pixels / total) for area in areas]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
 # The words of nirlora.bands.roles (a test compares them).
 ROLES = (
@@ -45,7 +45,7 @@ def changed_roles(detected: Sequence[str], chosen: Sequence[str]) -> Mapping[str
 
     The first of two bands with one role wins, as a role can stand for one band only.
     """
-    given: dict = {}
+    given: Dict[str, int] = {}
     for band, (before, now) in enumerate(zip(detected, chosen), 1):
         if now and now != before and now in ROLES:
             given.setdefault(now, band)

@@ -104,10 +104,10 @@ class SegmentPanel(QWidget):
     def show_result(self, result: SegmentResult) -> None:
         """A map was written."""
         self._finish()
-        words = self.tr("Done in {} on {}.").format(text.duration(result.seconds), result.device)
+        words = self.tr("Done in {} on {}.").format(text.duration(result.seconds), text.device(result.device))
         if result.px_per_s:
             words = self.tr("Done in {} on {} ({}).").format(
-                text.duration(result.seconds), result.device, text.speed(result.px_per_s)
+                text.duration(result.seconds), text.device(result.device), text.speed(result.px_per_s)
             )
         self.result_notice.show_text(" ".join([words, *result.warnings]), "good")
         colors = {info.value: info.color for info in result.classes}
@@ -159,9 +159,10 @@ class SegmentPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 4, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(self.tr("Where"), self.area_combo)
-        form.addRow("", self.polygon_combo)
-        form.addRow("", self.area_label)
+        where = column()
+        for widget in (self.area_combo, self.polygon_combo, self.area_label):
+            where.addWidget(widget)
+        form.addRow(self.tr("Where"), where)
         form.addRow(self.tr("Write"), self.confidence_check)
         form.addRow("", self.probabilities_check)
         form.addRow("", row(self.polygons_check, self.min_area_spin, stretch=True))

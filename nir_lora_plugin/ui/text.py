@@ -62,6 +62,11 @@ def number(value: Optional[float]) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.4g}"
 
 
+def device(name: str) -> str:
+    """A device as people write it: ``CPU``; a GPU keeps its name."""
+    return name.upper() if name in ("cpu", "cuda", "mps") else name
+
+
 def date(iso: str) -> str:
     """Day and minute of an ISO time, as it stands there; empty stays empty."""
     return iso[:16].replace("T", " ")

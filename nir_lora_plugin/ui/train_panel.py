@@ -133,7 +133,7 @@ class TrainPanel(QWidget):
             words.append(score.format(float(result.metrics["miou"])))
         else:
             words.append(self.tr("Nothing could be held out, so it has no score."))
-        words.append(self.tr("{} on {}.").format(text.duration(result.seconds), result.device))
+        words.append(self.tr("{} on {}.").format(text.duration(result.seconds), text.device(result.device)))
         self._result_is_report = True
         self.result_notice.show_text(
             " ".join(words), "good", self.tr("Open the report") if result.report else ""
@@ -159,7 +159,7 @@ class TrainPanel(QWidget):
     def _plan_text(self, plan: Dict[str, Any]) -> str:
         parts = [self.tr("Takes {}").format(text.about(float(plan.get("estimated_seconds") or 0)))]
         if plan.get("device"):
-            parts.append(self.tr("on {}").format(plan["device"]))
+            parts.append(self.tr("on {}").format(text.device(str(plan["device"]))))
         facts = [" ".join(parts)]
         if plan.get("estimated_memory_mb"):
             facts.append(

@@ -97,19 +97,22 @@ class TrainSettingsView(QWidget):
     def settings(self) -> TrainSettings:
         """What is chosen. The backbone and the device count in every mode."""
         mode = self.mode()
-        own = {"backbone": self._backbone(), "device": str(self.device_combo.currentData())}
-        if mode != EXPERT:
-            return replace(PRESETS[mode], pretrained=self.pretrained_check.isChecked(), **own)
-        by_time = self.limit_combo.currentData() == "minutes"
-        return TrainSettings(
-            mode=EXPERT,
+        own = TrainSettings(
+            backbone=self._backbone(),
+            device=str(self.device_combo.currentData()),
             pretrained=self.pretrained_check.isChecked(),
+        )
+        if mode != EXPERT:
+            return replace(PRESETS[mode], backbone=own.backbone, device=own.device, pretrained=own.pretrained)
+        by_time = self.limit_combo.currentData() == "minutes"
+        return replace(
+            own,
+            mode=EXPERT,
             adapter=str(self.adapter_combo.currentData()),
             rank=self.rank_spin.value(),
             head=str(self.head_combo.currentData()),
             epochs=10_000 if by_time else self.epochs_spin.value(),
             minutes=self.minutes_spin.value() if by_time else 0.0,
-            **own,
         )
 
     def set_backbone(self, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QWheelEvent
@@ -173,7 +173,7 @@ class Notices(QWidget):
         notice.show_text(text, level, action)
         self.show()
 
-    def texts(self) -> list:
+    def texts(self) -> List[str]:
         """What is shown, in order."""
         notices = (self._layout.itemAt(i).widget() for i in range(self._layout.count()))
         return [notice.text() for notice in notices if isinstance(notice, Notice)]

@@ -302,6 +302,7 @@ def test_a_checkout_has_no_wheel_and_says_so(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_real_installation(home, monkeypatch, tmp_path):
     """Minutes, and gigabytes on the first run: uv, environment, wheel with torch, self-test, all real."""
     import make_plugin
@@ -310,6 +311,10 @@ def test_a_real_installation(home, monkeypatch, tmp_path):
     wheel = tmp_path / name
     wheel.write_bytes(content)
     options = InstallOptions(wheel, name.split("-")[1], paths.sha256_of(wheel))
-    stamp = install(home, options, lambda fraction, line: print(f"{fraction:.2f} {line}"), lambda: False)
-    assert stamp.python.split(".")[:2] == [str(v) for v in sys.version_info[:2]]
-    assert state(home, options) is BackendState.READY
+    try:
+        stamp = install(home, options, lambda fraction, line: print(f"{fraction:.2f} {line}"), lambda: False)
+        assert stamp.python.split(".")[:2] == [str(v) for v in sys.version_info[:2]]
+        assert state(home, options) is BackendState.READY
+    finally:
+        remove(home)  # gigabytes, which pytest would keep
+    assert state(home, options) is BackendState.NOT_INSTALLED

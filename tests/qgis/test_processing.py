@@ -260,7 +260,10 @@ def test_stopped_by_ctrl_c_takes_the_backend_along(process, field, tmp_path):
     running = process.start("run", "nirlora:train", "--", *words, *long)
     children: list[psutil.Process] = []
     try:
-        wait_for(lambda: any("checkpoint" in path.name for path in tmp_path.iterdir()))
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.rstrip().endswith("train"):  # the stage, after the progress so far
+                break
         children = psutil.Process(running.pid).children(recursive=True)
         assert any("nirlora.jobs.worker" in " ".join(child.cmdline()) for child in children)
         running.send_signal(signal.SIGINT)

@@ -112,6 +112,36 @@ def test_stopped_at_the_report_the_model_is_there_and_said_to_be(field, tmp_path
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
+def test_a_checkpoint_that_cannot_be_written_warns_once_and_the_training_goes_on(field, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("nirlora.training.checkpoint.save_file", full)
+    result = nirlora.train(request_for(field, epochs=4, steps_per_epoch=25))
+    assert result.metrics["miou"] > 0.8
+    (warning,) = [w for w in result.warnings if "checkpoint" in w]
+    assert "No space left on device" in warning
+    assert read_bundle(result.model)[0].training["warnings"] == list(result.warnings)
+
+
+@pytest.mark.parametrize("val_fraction", [0.0, 0.3])
+def test_cancelled_between_epochs_the_last_step_counts_where_nothing_is_held_out(
+    field, tmp_path, val_fraction
+):
+    """With held-out polygons the best epoch stays: it is the one that the scores belong to."""
+    options = {"val_fraction": val_fraction, "epochs": 4, "steps_per_epoch": 5}
+    runs = {
+        step: nirlora.train(
+            request_for(field, out=str(tmp_path / f"{step}.nirlora"), **options), stop_at(step)
+        )
+        for step in (6, 9)
+    }
+    sixth, ninth = (weights(run.model) for run in runs.values())
+    assert same(sixth, ninth) == (val_fraction > 0)
+    if val_fraction:
+        assert runs[9].metrics == runs[6].metrics
+
+
 def test_nothing_to_resume_from_is_said(field):
     result = nirlora.train(request_for(field, epochs=1, resume=True))
     assert any("no field.nirlora.checkpoint to resume from" in w for w in result.warnings)

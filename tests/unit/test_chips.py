@@ -6,10 +6,11 @@ import pytest
 from training_field import make_field
 
 from nirlora.bands import ChannelReader, fit_transform
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
 from nirlora.training.augment import AugmentConfig
-from nirlora.training.chips import IGNORE, ChipLayer, ChipSampler, ChipSpec, prefetch, read_chip
+from nirlora.training.chips import ChipLayer, ChipSampler, ChipSpec, prefetch, read_chip
 from nirlora.training.validation import validation_batches
 from nirlora.vector.labels import open_labels
 from nirlora.vector.split import split_groups
@@ -60,7 +61,7 @@ def test_every_batch_holds_every_class_and_mostly_unlabelled_pixels(layer):
     for step in range(5):
         _, y = sampler.batch(step)
         assert {0, 1, 2} <= set(np.unique(y))
-        assert (y == IGNORE).mean() > 0.5
+        assert (y == NO_CLASS).mean() > 0.5
 
 
 def test_held_out_polygons_are_never_drawn_and_training_ones_never_validated(field, layer):
@@ -68,14 +69,14 @@ def test_held_out_polygons_are_never_drawn_and_training_ones_never_validated(fie
     split = split_groups([items], 0.3, 0, layer.labels.classes)
     everything = layer.labels.rasterise(layer.reader.source.window, None)
     held_out = layer.labels.rasterise(layer.reader.source.window, split.val[0])
-    assert 0 < (held_out != IGNORE).sum() < (everything != IGNORE).sum()
+    assert 0 < (held_out != NO_CLASS).sum() < (everything != NO_CLASS).sum()
     train = replace(layer, groups=split.train[0])
     window = layer.reader.source.window
     _, y, _ = read_chip(train, Window(0, 0, window.height, window.height), window.height)
-    assert not ((y != IGNORE) & (held_out[:, : window.height] != IGNORE)).any()
+    assert not ((y != NO_CLASS) & (held_out[:, : window.height] != NO_CLASS)).any()
     batches = validation_batches([replace(layer, groups=split.val[0])], spec())
-    counted = sum(int((y != IGNORE).sum()) for _, y in batches)
-    assert counted == (held_out != IGNORE).sum()  # each held-out pixel once, nothing else
+    counted = sum(int((y != NO_CLASS).sum()) for _, y in batches)
+    assert counted == (held_out != NO_CLASS).sum()  # each held-out pixel once, nothing else
 
 
 def test_validation_is_bounded_and_keeps_every_class(layer):
@@ -94,8 +95,8 @@ def test_chips_of_a_raster_smaller_than_a_chip_are_padded_with_ignored_pixels(tm
         x, y = ChipSampler([layer], spec(chip=64), 3).batch(0)
         assert x.shape == (6, 1, 64, 64)
         outside = (x[:, 0] == 0).all(axis=2)
-        assert (y[outside] == IGNORE).all()
-        assert (y != IGNORE).any()
+        assert (y[outside] == NO_CLASS).all()
+        assert (y != NO_CLASS).any()
 
 
 def test_invalid_pixels_are_zero_even_after_jitter_and_are_never_labelled(tmp_path):
@@ -116,7 +117,7 @@ def test_invalid_pixels_are_zero_even_after_jitter_and_are_never_labelled(tmp_pa
         for chip, labels in zip(x[:, 0], y, strict=True):
             columns = (chip == 0).all(axis=0)
             assert 8 <= columns.sum() <= 20
-            assert (labels[:, columns] == IGNORE).all()
+            assert (labels[:, columns] == NO_CLASS).all()
 
 
 def test_prefetch_keeps_order_hands_on_errors_and_ends_its_thread(layer):

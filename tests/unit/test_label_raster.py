@@ -7,9 +7,10 @@ import rasterio
 from data.make_data import make_raster
 from grids import NORTH_UP, ROTATED, empty_raster, write_raster
 from nirlora.errors import LabelsError
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
-from nirlora.vector.labels import UNLABELLED, open_labels
+from nirlora.vector.labels import open_labels
 from support import shared_data
 
 
@@ -27,7 +28,7 @@ def test_declared_nodata_alone_is_unlabelled(tmp_path, image):
     values = random_classes(np.uint8, (0, 1, 2, 7, 255))
     labels = open_labels(write_raster(tmp_path / "l.tif", values, nodata=7), image)
     expected = values.copy()
-    expected[values == 7] = UNLABELLED
+    expected[values == 7] = NO_CLASS
     assert labels.classes == ("0", "1", "2")
     assert labels.warnings == ()
     np.testing.assert_array_equal(labels.rasterise(image.window), expected)
@@ -39,11 +40,11 @@ def test_without_nodata_zero_is_unlabelled_and_said(tmp_path, image):
     labels = open_labels(path, image)
     assert labels.classes == ("1", "5")
     assert "declares no nodata value; 0 is taken as unlabelled" in labels.warnings[0]
-    expected = np.select([values == 1, values == 5], [0, 1], UNLABELLED)
+    expected = np.select([values == 1, values == 5], [0, 1], NO_CLASS)
     np.testing.assert_array_equal(labels.rasterise(image.window), expected)
     asked = open_labels(path, image, classes=("0", "1"))
     np.testing.assert_array_equal(
-        asked.rasterise(image.window), np.where(values == 5, UNLABELLED, values.astype(np.uint8))
+        asked.rasterise(image.window), np.where(values == 5, NO_CLASS, values.astype(np.uint8))
     )
 
 
@@ -82,7 +83,7 @@ def test_items_are_cells_by_class_with_exact_counts(tmp_path, image):
     cells = {i.group for i in labels.items}
     assert len(cells) == 60
     some = frozenset(sorted(cells)[::3])
-    kept = labels.rasterise(image.window, some) != UNLABELLED
+    kept = labels.rasterise(image.window, some) != NO_CLASS
     assert kept.sum() == sum(i.pixels for i in labels.items if i.group in some)
     rng = np.random.default_rng(0)
     for value in (0, 1, 2, 3) * 20:
@@ -113,7 +114,7 @@ def test_another_grid_and_crs_is_warped_by_nearest_neighbour():
         there = inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
         c, r = (np.floor(v).astype(int) for v in there)
         known = (c >= 0) & (r >= 0) & (c < coarse.shape[1]) & (r < coarse.shape[0])
-        expected = np.full(warped.shape, UNLABELLED, np.uint8)
+        expected = np.full(warped.shape, NO_CLASS, np.uint8)
         expected[known] = coarse[r[known], c[known]]
         edge = np.min([np.abs(v - np.round(v)) for v in there], axis=0) < 0.02
         np.testing.assert_array_equal(warped[~edge], expected[~edge])
@@ -174,8 +175,8 @@ def test_landfire_types_with_gaps_in_their_numbers():
         got = labels.rasterise(image.window)
     distinct = np.unique(values[values != 32767])
     assert labels.classes == tuple(str(v) for v in distinct)
-    np.testing.assert_array_equal(got == UNLABELLED, values == 32767)
-    np.testing.assert_array_equal(distinct[got[got != UNLABELLED]], values[values != 32767])
+    np.testing.assert_array_equal(got == NO_CLASS, values == 32767)
+    np.testing.assert_array_equal(distinct[got[got != NO_CLASS]], values[values != 32767])
 
 
 def test_classes_can_be_merged(tmp_path, image):
@@ -202,5 +203,5 @@ def test_with_a_mask_zero_is_a_class(tmp_path):
     with open_raster(empty_raster(tmp_path / "i.tif")) as source:
         labels = open_labels(path, source)
         assert labels.classes == ("0", "1")
-        expected = np.where(mask, values[0], UNLABELLED)
+        expected = np.where(mask, values[0], NO_CLASS)
         np.testing.assert_array_equal(labels.rasterise(source.window), expected)

@@ -14,9 +14,10 @@ from rasterio.crs import CRS
 
 from grids import ROTATED, centres, discs, empty_raster, from_pixels, write_vector
 from nirlora.errors import LabelsError, RasterError
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
-from nirlora.vector.labels import UNLABELLED, open_labels
+from nirlora.vector.labels import open_labels
 from nirlora.vector.polygons import class_texts
 from support import shared_data
 
@@ -36,7 +37,7 @@ def label(path, image, geometries, names, crs="EPSG:32633", **options):
 
 def test_squares_become_their_pixels(tmp_path, image):
     labels = label(tmp_path / "a.gpkg", image, SQUARES, ["weed", "crop", "weed"])
-    expected = np.full((48, 64), UNLABELLED, np.uint8)
+    expected = np.full((48, 64), NO_CLASS, np.uint8)
     expected[3:9, 2:7] = 1
     expected[20:44, 30:40] = 0
     expected[2:12, 50:60] = 1
@@ -91,7 +92,7 @@ def test_rotated_grid_agrees_with_shapely_at_every_pixel_centre():
             edge = shapely.boundary(area)
             for i in differs:  # only where the outline runs through the centre itself
                 assert edge.distance(shapely.Point(x.flat[i], y.flat[i])) < 1e-6
-        assert sum(i.pixels for i in labels.items) == (got != UNLABELLED).sum()
+        assert sum(i.pixels for i in labels.items) == (got != NO_CLASS).sum()
 
 
 def test_a_label_does_not_depend_on_the_window(tmp_path):
@@ -100,7 +101,7 @@ def test_a_label_does_not_depend_on_the_window(tmp_path):
     circles = discs(0, 60, 1300, (1, 90))
     with open_raster(path) as image:
         labels = label(tmp_path / "a.gpkg", image, circles, [f"c{i % 3}" for i in range(60)], "EPSG:32611")
-        whole = np.full((900, 1500), UNLABELLED, np.uint8)
+        whole = np.full((900, 1500), NO_CLASS, np.uint8)
         whole[100:800, 100:1400] = labels.rasterise(image.window)
         for _ in range(20):
             col, row = rng.integers(-100, 1200), rng.integers(-100, 600)
@@ -217,11 +218,11 @@ def test_overlaps_of_classes_are_ignored_and_counted(tmp_path, image):
     boxes = [shapely.box(0, 0, 10, 10), shapely.box(5, 5, 15, 15), shapely.box(8, 0, 20, 3)]
     labels = label(tmp_path / "a.gpkg", image, boxes, ["a", "b", "a"])
     got = labels.rasterise(image.window)
-    assert (got[5:10, 5:10] == UNLABELLED).all()
+    assert (got[5:10, 5:10] == NO_CLASS).all()
     assert (got == 0).sum() == 75 + 30
     assert (got == 1).sum() == 75
     assert "Polygons of a and b overlap on 25 pixel(s); those are ignored." in labels.warnings
-    assert sum(i.pixels for i in labels.items) == (got != UNLABELLED).sum()
+    assert sum(i.pixels for i in labels.items) == (got != NO_CLASS).sum()
     merged = labels.with_classes(["x"], {"a": "x", "b": "x"}).rasterise(image.window)
     assert (merged == 0).sum() == 100 + 75 + 30
     only = labels.with_classes(["b"])
@@ -398,9 +399,9 @@ def test_kept_groups_partition_the_labels(scattered):
     groups = sorted({i.group for i in labels.items})
     one, other = frozenset(groups[::2]), frozenset(groups[1::2])
     a, b, whole = (labels.rasterise(image.window, k) for k in (one, other, None))
-    assert not ((a != UNLABELLED) & (b != UNLABELLED)).any()
+    assert not ((a != NO_CLASS) & (b != NO_CLASS)).any()
     np.testing.assert_array_equal(np.minimum(a, b), whole)
-    assert (a != UNLABELLED).sum() == sum(i.pixels for i in labels.items if i.group in one)
+    assert (a != NO_CLASS).sum() == sum(i.pixels for i in labels.items if i.group in one)
 
 
 def test_every_pixel_of_a_class_is_drawn_equally_often(tmp_path):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import numpy as np
 import pyogrio
 import pytest
@@ -11,6 +14,7 @@ from grids import NORTH_UP, ROTATED, write_raster
 from nirlora.errors import JobCancelled, OutputError, RasterError
 from nirlora.protocol import ClassInfo
 from nirlora.raster.grid import Window
+from nirlora.raster.outputs import check_output
 from nirlora.raster.source import open_raster
 from nirlora.vector import sieve
 from nirlora.vector.area import AreaModel
@@ -169,3 +173,24 @@ def test_a_window_is_outlined_as_if_nothing_lay_around_it(tmp_path, min_area_m2)
     np.testing.assert_array_equal(fields["value"], others["value"])
     np.testing.assert_allclose(fields["area_m2"], others["area_m2"], rtol=1e-6)
     assert shapely.equals_exact(one, two, tolerance=1e-6).all()
+
+
+def test_an_open_geopackage_is_not_replaced_under_its_log(tmp_path):
+    """SQLite would apply the old file's log to the new one."""
+    path = write_raster(tmp_path / "map.tif", blobs(), NORTH_UP, "EPSG:32633", nodata=255)
+    out = tmp_path / "map.gpkg"
+    polygonise(path, out, CLASSES)
+    with sqlite3.connect(out) as one, contextlib.closing(sqlite3.connect(out)) as other:
+        one.execute("PRAGMA journal_mode=WAL")
+        one.execute("CREATE TABLE note (text)")
+        one.commit()
+        with pytest.raises(OutputError, match=r"map\.gpkg is open in another program.*map\.gpkg-wal"):
+            check_output(out)
+        assert other.execute("SELECT count(*) FROM note").fetchone() == (0,)
+    one.close()
+    check_output(out)
+    (tmp_path / "map.gpkg-wal").touch()  # empty: nothing is lost
+    (tmp_path / "map.gpkg-shm").write_bytes(b"x")
+    check_output(out)
+    polygonise(path, out, CLASSES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.gpkg", "map.tif"]

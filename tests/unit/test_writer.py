@@ -13,11 +13,11 @@ from rasterio.errors import RasterioIOError
 
 from data.make_data import make_raster
 from nirlora.errors import JobCancelled, OptionError, OutputError
-from nirlora.protocol import ClassInfo, LayerRef
+from nirlora.protocol import NO_CLASS, ClassInfo, LayerRef
 from nirlora.raster.grid import Window
 from nirlora.raster.outputs import check_output
 from nirlora.raster.source import open_raster
-from nirlora.raster.writer import NODATA, MapBlock, MapOutputs, MapWriter
+from nirlora.raster.writer import MapBlock, MapOutputs, MapWriter
 
 CLASSES = (
     ClassInfo(0, "crop", "#00ff00"),
@@ -38,8 +38,8 @@ def write(tmp_path, shape=(600, 700), *, grid="rotated", **wanted):
     transform, crs = GRIDS[grid]
     raster = make_raster(tmp_path / "in.tif", np.ones(shape, np.uint8), transform=transform, crs=crs)
     classes = np.random.default_rng(0).integers(0, 3, shape).astype(np.uint8)
-    classes[: shape[0] // 3, : shape[1] // 3] = NODATA
-    confidence = np.where(classes == NODATA, NODATA, 60 + classes).astype(np.uint8)
+    classes[: shape[0] // 3, : shape[1] // 3] = NO_CLASS
+    confidence = np.where(classes == NO_CLASS, NO_CLASS, 60 + classes).astype(np.uint8)
     outputs = MapOutputs(
         tmp_path / "map.tif",
         tmp_path / "conf.tif" if wanted.get("confidence") else None,

@@ -19,10 +19,10 @@ from nirlora.inference.blend import RowBlender
 from nirlora.inference.decode import Decoded, decode
 from nirlora.inference.engine import Engine
 from nirlora.inference.options import MapStatistics, PredictOptions, TileReader
-from nirlora.protocol import Progress
+from nirlora.protocol import NO_CLASS, Progress
 from nirlora.raster.cache import block_cache
 from nirlora.raster.grid import TileGrid, Window
-from nirlora.raster.writer import NODATA, MapBlock, MapWriter
+from nirlora.raster.writer import MapBlock, MapWriter
 
 _MAX_SKIPPED = 256  # tiles passed over before progress is told again
 
@@ -205,9 +205,9 @@ class _WriterBehind:
         drop = ~keep
         for values in (block.classes, block.confidence):
             if values is not None:
-                values[drop] = NODATA
+                values[drop] = NO_CLASS
         if block.probabilities is not None:
-            block.probabilities[:, drop] = NODATA
+            block.probabilities[:, drop] = NO_CLASS
         self._writer.write(window, block)
         self._tally.count(window, block.classes)
 

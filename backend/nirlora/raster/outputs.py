@@ -19,8 +19,10 @@ _TEMPORARY = (
     ".part.cog",
     ".part.cog.aux.xml",
 )
+# Of an SQLite file (GeoPackage): edits that are not in it yet, which would spoil a new file of the name.
+_IN_USE = ("-wal", "-journal")
 # What an older result of the same name may have left, and would now be wrong.
-_SIDECARS = (".aux.xml", ".ovr", ".msk")
+_SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 
 
 def check_output(path: Path, *, overwrite: bool = True, inputs: Iterable[str | Path] = ()) -> None:
@@ -49,6 +51,12 @@ def check_output(path: Path, *, overwrite: bool = True, inputs: Iterable[str | P
             raise OutputError(f"{path} is the input itself.", hint="Choose another output path.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already.", hint="Choose another name, or allow overwriting.")
+    companions = [with_suffix(path, suffix) for suffix in _IN_USE]
+    if used := [c.name for c in companions if c.exists() and c.stat().st_size]:
+        raise OutputError(
+            f"{path} is open in another program, or was when that ended: there is {used[0]} beside it.",
+            hint="Close the program (in QGIS, remove the layer); if none has it open, remove both files.",
+        )
     if path.exists() and not os.access(path, os.W_OK):
         raise OutputError(f"{path} is write-protected.", hint="Choose another output path.")
 

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from nirlora.errors import OutputError
-from nirlora.protocol import ClassInfo
+from nirlora.protocol import NO_CLASS, ClassInfo
 from nirlora.raster.cog import BLOCK_PX, lost_georeference, write_cog
 from nirlora.raster.grid import Window
 from nirlora.raster.outputs import check_output, publish, remove_temporary, with_suffix, write_text
 from nirlora.raster.source import RasterSource
 from nirlora.raster.style import colour_table, pam_xml, qml
 
-NODATA = 255
 _LEAST_CACHE, _MOST_CACHE = 48 * 2**20, 2**30  # bytes
 
 
@@ -229,7 +228,7 @@ class MapWriter:
                     height=self.height,
                     count=count,
                     dtype="uint8",
-                    nodata=NODATA,
+                    nodata=NO_CLASS,
                     tiled=True,
                     blockxsize=BLOCK_PX,
                     blockysize=BLOCK_PX,
@@ -243,7 +242,7 @@ class MapWriter:
             raise OutputError(f"{path} cannot be created: {error}.", hint="Choose another path.") from error
         file.update_tags(**self._tags())
         if kind == "map":
-            file.write_colormap(1, colour_table(self.classes, NODATA))
+            file.write_colormap(1, colour_table(self.classes, NO_CLASS))
             file.set_band_description(1, "class")
         elif kind == "confidence":
             file.set_band_description(1, "confidence (percent)")

@@ -20,7 +20,10 @@ FORMAT = 1
 
 @dataclass
 class TrainState:
-    """Everything a run needs to go on: weights and moments by name, the best weights so far, and counters."""
+    """Everything a run needs to go on: weights and moments by name, the best weights so far, and counters.
+
+    ``warnings`` are for the user, who reads them when the run has ended.
+    """
 
     step: int = 0
     elapsed_s: float = 0.0
@@ -28,6 +31,7 @@ class TrainState:
     best_epoch: int = -1
     history: list[dict[str, float | int | None]] = field(default_factory=list)
     confusion: list[list[int]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.bands.reader import ChannelReader
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
 from nirlora.training.augment import AugmentConfig, jitter, orient
 from nirlora.vector.labels import LabelSource
 
-IGNORE = 255
 Chips = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
@@ -120,10 +120,10 @@ def read_chip(
     x, valid = layer.reader.read(window, out_px)
     y = layer.labels.rasterise(window, layer.groups)
     if out_px is None:
-        y[~valid] = IGNORE
+        y[~valid] = NO_CLASS
     else:
         nearest = (np.arange(window.width) * input_px) // window.width
-        y[~valid[np.ix_(nearest, nearest)]] = IGNORE
+        y[~valid[np.ix_(nearest, nearest)]] = NO_CLASS
     return x, y, valid
 
 

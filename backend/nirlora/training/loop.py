@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from nirlora.errors import JobCancelled
+from nirlora.errors import JobCancelled, OutputError
 from nirlora.metrics import Scores, summarise
 from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
@@ -119,7 +119,14 @@ def fit(
         if config.checkpoint is not None:
             state.weights, state.elapsed_s = model.trainable_state(), elapsed()
             state.optimizer = pack_optimizer(raw_optimizer, names)
-            save_checkpoint(config.checkpoint, state, config.fingerprint)
+            try:
+                save_checkpoint(config.checkpoint, state, config.fingerprint)
+            except OutputError as error:  # no reason to lose the training
+                if not state.warnings:
+                    state.warnings.append(f"{error.message} A killed training could not have been resumed.")
+
+    def keep_weights() -> None:
+        state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
 
     def end_epoch(epoch: int) -> bool:
         """Validate, keep the best, checkpoint; True when patience is over."""
@@ -133,7 +140,7 @@ def fit(
         )
         if config.keep_last or miou is None or state.best_miou is None or miou > state.best_miou:
             state.best_miou, state.best_epoch = miou, epoch
-            state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
+            keep_weights()
             state.confusion = scores["confusion"]
         save()
         return config.patience > 0 and miou is not None and epoch - state.best_epoch >= config.patience
@@ -174,9 +181,11 @@ def fit(
         if state.step == 0 or not wish.keep:
             raise
         stopped = "cancelled"
+        if not validation:  # nothing says that an earlier state was better
+            keep_weights()
         save()
     if not state.best_weights:
-        state.best_weights = {k: v.detach().cpu().clone() for k, v in model.trainable_state().items()}
+        keep_weights()
     model.load_trainable_state(state.best_weights)
     return stopped
 

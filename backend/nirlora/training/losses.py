@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE = 255
+from nirlora.protocol import NO_CLASS
 
 
 def segmentation_loss(
@@ -22,13 +22,13 @@ def segmentation_loss(
     Returns:
         Scalar; 0 (with a graph) when no pixel is labelled.
     """
-    labelled = labels != IGNORE
+    labelled = labels != NO_CLASS
     target = labels.long()
     if class_weights is None:
         count = labelled.sum().clamp(min=1)
     else:
         count = (class_weights[target.masked_fill(~labelled, 0)] * labelled).sum().clamp(min=1e-6)
-    summed = F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE, reduction="sum")
+    summed = F.cross_entropy(logits, target, class_weights, ignore_index=NO_CLASS, reduction="sum")
     cross_entropy = summed / count
     if dice_weight == 0:
         return cross_entropy

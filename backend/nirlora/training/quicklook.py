@@ -13,9 +13,9 @@ from nirlora.bands import ChannelReader
 from nirlora.inference.blend import RowBlender
 from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import TileGrid, Window
 from nirlora.training.config import Recipe
-from nirlora.training.losses import IGNORE
 from nirlora.training.report import QuickLook
 from nirlora.vector.items import LabelSource
 
@@ -36,7 +36,7 @@ def quick_looks(
         window = _busiest(labels, held_out, reader)
         image, valid = reader.read(window)
         prediction = predict_window(model, reader, window, recipe, device)
-        prediction[~valid] = IGNORE
+        prediction[~valid] = NO_CLASS
         image[:, ~valid] = np.nan
         name = PurePath(reader.source.path).name
         looks.append(
@@ -46,7 +46,7 @@ def quick_looks(
                 image=image,
                 labels=labels.rasterise(window),
                 prediction=prediction,
-                held_out=labels.rasterise(window, held_out) != IGNORE if held_out else None,
+                held_out=labels.rasterise(window, held_out) != NO_CLASS if held_out else None,
             )
         )
     return tuple(looks)
@@ -61,7 +61,7 @@ def predict_window(
     side = recipe.chip_px
     grid = TileGrid.cover(window.width, window.height, side, side // 4, multiple=side)
     blender = RowBlender(grid, device)
-    out = np.full((window.height, window.width), IGNORE, np.uint8)
+    out = np.full((window.height, window.width), NO_CLASS, np.uint8)
     for tile in grid:
         where = tile.shift(window.col_off, window.row_off)
         x, _ = reader.read(where, (recipe.input_px, recipe.input_px))

@@ -24,9 +24,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
-from nirlora.protocol import ClassInfo, LayerRef, TrainRequest
+from nirlora.protocol import NO_CLASS, ClassInfo, LayerRef, TrainRequest
 
-UNLABELLED = 255
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
 _STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
 _Point = tuple[float, float]
@@ -293,7 +292,7 @@ def paint(
         table[info.value] = [int(info.color[i : i + 2], 16) for i in (1, 3, 5)]
     painted: NDArray[np.uint8] = table[values]
     if under is not None:
-        painted[values == UNLABELLED] = under[values == UNLABELLED]
+        painted[values == NO_CLASS] = under[values == NO_CLASS]
     return painted
 
 

@@ -119,7 +119,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         if request.resume and not paths.checkpoint.exists():
             notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)
         state, stopped = _fit(setup, model, recipe, device, paths, say)
-        warnings = setup.data.warnings + notes
+        warnings = (*setup.data.warnings, *notes, *state.warnings)
         metrics = _metrics(setup, state)
         seconds = time.monotonic() - started
         card = _card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
@@ -283,7 +283,7 @@ def _card(
         "seconds": round(seconds, 1),
         "device": device,
         "stopped": stopped,
-        "warnings": list(setup.data.warnings),
+        "warnings": [*setup.data.warnings, *state.warnings],
     }
     return ModelCard(
         classes=setup.data.classes,

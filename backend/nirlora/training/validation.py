@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
-from nirlora.training.chips import IGNORE, ChipLayer, Chips, ChipSpec, read_chip
+from nirlora.training.chips import ChipLayer, Chips, ChipSpec, read_chip
 
 MAX_CHIPS = 48
 
@@ -42,7 +43,7 @@ def validation_batches(
             if turn < len(by_class[value]) and len(chosen) < max_chips:
                 chosen[by_class[value][turn]] = None
     read = [read_chip(layers[i], window, spec.input_px) for i, window in sorted(chosen, key=_order)]
-    chips = [(x, y) for x, y, _ in read if (y != IGNORE).any()]
+    chips = [(x, y) for x, y, _ in read if (y != NO_CLASS).any()]
     return [
         (np.stack([x for x, _ in part]), np.stack([y for _, y in part]))
         for part in (chips[i : i + spec.batch] for i in range(0, len(chips), spec.batch))

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import LabelsError
+from nirlora.protocol import NO_CLASS
 from nirlora.protocol.colors import default_colors
 from nirlora.raster.grid import Window
 
-from .items import UNLABELLED, LabelItem
+from .items import LabelItem
 
 BLOCK_PX = 512
 _CACHED = 64  # blocks of 1 MB, and small tables
@@ -80,7 +81,7 @@ class BlockLabels:
         self.warnings = tuple(warnings)
         self._loader, self._table, self._entries = loader, items, entries
         pixels = np.bincount(entries.item, entries.pixels, minlength=len(items.values)).astype(np.int64)
-        alive = np.flatnonzero((pixels > 0) & (items.values != UNLABELLED))
+        alive = np.flatnonzero((pixels > 0) & (items.values != NO_CLASS))
         self.items = tuple(
             LabelItem(i, value, count, Window(*box), group)
             for i, value, count, box, group in zip(
@@ -108,7 +109,7 @@ class BlockLabels:
             ``(window.height, window.width)`` class values, 255 = unlabelled. The label of a pixel does
             not depend on the window it is asked through.
         """
-        result = np.full((window.height, window.width), UNLABELLED, dtype=np.uint8)
+        result = np.full((window.height, window.width), NO_CLASS, dtype=np.uint8)
         inside = window.intersection(Window(0, 0, self._loader.width, self._loader.height))
         if inside is None:
             return result
@@ -153,8 +154,8 @@ class BlockLabels:
         """
         wanted = list(names)
         own = [(rename or {}).get(name, name) for name in self.classes]
-        new = [wanted.index(name) if name in wanted else UNLABELLED for name in own]
-        table = np.array([*new, *[UNLABELLED] * (256 - len(new))], dtype=np.uint8)
+        new = [wanted.index(name) if name in wanted else NO_CLASS for name in own]
+        table = np.array([*new, *[NO_CLASS] * (256 - len(new))], dtype=np.uint8)
         values = table[self._table.values]
         loader, entries = self._loader.revalued(values)
         colors = default_colors(wanted, {n: c for n, c in zip(own, self.colors, strict=True) if n in wanted})
@@ -181,8 +182,8 @@ class BlockLabels:
                 values = self._table.values
                 if keep is not None:
                     kept = np.isin(self._table.groups, np.fromiter(keep, np.int64, len(keep)))
-                    values = np.where(kept, values, np.uint8(UNLABELLED))
-                _remember(self._tables, keep, np.append(values, [UNLABELLED] * 2).astype(np.uint8))
+                    values = np.where(kept, values, np.uint8(NO_CLASS))
+                _remember(self._tables, keep, np.append(values, [NO_CLASS] * 2).astype(np.uint8))
             return self._tables[keep]
 
     def _choice(self, class_value: int, keep: frozenset[int] | None) -> Choice:

@@ -13,11 +13,11 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
+from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
 
 from .blocks import Entries, block_window, blocks_of
 from .groups import contested
-from .items import UNLABELLED
 from .reading import POLYGON, Geometries
 
 AMBIGUOUS = -2
@@ -72,7 +72,7 @@ class PolygonBurner:
         new = PolygonBurner(self._geometries, values, self._tree, self.width, self.height)
         distinct = np.unique(np.column_stack([self._values, values]), axis=0)
         one_to_one = len(distinct) == len(np.unique(distinct[:, 0])) == len(np.unique(distinct[:, 1]))
-        if UNLABELLED not in distinct[:, 1] and one_to_one:
+        if NO_CLASS not in distinct[:, 1] and one_to_one:
             new._tiny = self._tiny
             return new, None
         return new, new.count()
@@ -84,7 +84,7 @@ class PolygonBurner:
         seen = np.zeros(len(self._geometries), dtype=np.bool_)
         for found in counts.values():
             seen[found.items] = True
-        unseen = np.flatnonzero(~seen & (self._values != UNLABELLED))
+        unseen = np.flatnonzero(~seen & (self._values != NO_CLASS))
         if len(unseen):
             self._find_tiny(unseen, counts)
         blocks = [np.full(len(c.items), b, dtype=np.int64) for b, c in counts.items()]
@@ -161,7 +161,7 @@ class PolygonBurner:
 
     def _at(self, window: Window) -> NDArray[np.intp]:
         found = np.sort(self._tree.query(_box(window), predicate="intersects"))
-        return np.asarray(found[self._values[found] != UNLABELLED])
+        return np.asarray(found[self._values[found] != NO_CLASS])
 
     def _fills(self, found: NDArray[np.intp], window: Window) -> bool:
         """Whether the one polygon found covers the whole window."""

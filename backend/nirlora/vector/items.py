@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from nirlora.raster.grid import Window
 
-UNLABELLED = 255
-"""Class value of pixels without a label; never background."""
-
 MAX_CLASSES = 254
 
 

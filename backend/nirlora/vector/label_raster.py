@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import LabelsError
+from nirlora.protocol import NO_CLASS
 from nirlora.protocol.colors import default_colors
 from nirlora.raster.grid import Window
 from nirlora.raster.source import RasterSource
 
 from .blocks import BLOCK_PX, BlockLabels, Entries, Items, block_window
-from .items import MAX_CLASSES, UNLABELLED
+from .items import MAX_CLASSES
 from .label_reader import LabelReader
 
 _CELL_PX = 64
@@ -159,8 +160,8 @@ def _unlabelled(
 ) -> set[int]:
     legend = reader.legend
     result = set(legend.unlabelled)
-    if UNLABELLED not in legend.names:
-        result.add(UNLABELLED)
+    if NO_CLASS not in legend.names:
+        result.add(NO_CLASS)
     meant = 0 in legend.names or "0" in classes
     if 0 in values and not (reader.has_nodata or meant or 0 in result):
         result.add(0)

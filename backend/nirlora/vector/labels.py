@@ -8,14 +8,14 @@ from pathlib import Path
 from nirlora.errors import LabelsError, RasterError
 from nirlora.raster.source import RasterSource, open_raster
 
-from .items import MAX_CLASSES, UNLABELLED, LabelItem, LabelSource
+from .items import MAX_CLASSES, LabelItem, LabelSource
 from .label_raster import open_label_raster
 from .polygons import open_polygons
 from .reading import split_path, vector_layers
 
 _VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".csv")
 
-__all__ = ["MAX_CLASSES", "UNLABELLED", "LabelItem", "LabelSource", "open_labels"]
+__all__ = ["MAX_CLASSES", "LabelItem", "LabelSource", "open_labels"]
 
 
 def open_labels(

@@ -20,9 +20,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.features import shapes
 
 from nirlora.errors import OutputError
-from nirlora.protocol import ClassInfo
+from nirlora.protocol import NO_CLASS, ClassInfo
 from nirlora.raster.grid import Window
-from nirlora.raster.outputs import temporary_folder
+from nirlora.raster.outputs import publish, temporary_folder
 from nirlora.raster.source import open_raster
 
 from .area import AreaModel, PolygonAreas
@@ -32,7 +32,6 @@ from .sieve import sieve_map
 
 LAYER = "map"
 _BATCH = 20_000
-_NODATA = 255
 _CROP_ROWS = 512
 
 
@@ -83,7 +82,7 @@ def polygonise(
                 read = _crop(read, window, folder / "cropped.tif", tick)
             with open_raster(str(read)) as source:
                 areas = AreaModel(source.transform, source.crs, source.width, source.height)
-                nodata = _NODATA if source.nodata[0] is None else int(source.nodata[0])
+                nodata = NO_CLASS if source.nodata[0] is None else int(source.nodata[0])
             infos = {c.value: c for c in classes if c.value != nodata}
             if min_area_m2 > 0:
                 whole, read = read, folder / "sieved.tif"
@@ -95,7 +94,7 @@ def polygonise(
                 for polygons, values in _patches(file, frozenset(infos)):
                     tick()
                     writer.append(polygons, values, infos)
-            part.replace(target)
+            publish(target, part)
     except (RasterioError, DataSourceError, OSError) as error:
         raise OutputError(
             f"{target} cannot be written: {error}.",

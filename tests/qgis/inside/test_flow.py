@@ -33,7 +33,7 @@ from nir_lora_plugin.ui.class_table import ClassTable
 DRAWN = (
     ("tree", ((0.100, 0.680), (0.260, 0.420), (0.330, 0.560))),
     ("crop", ((0.700, 0.660), (0.800, 0.500), (0.650, 0.370))),
-    ("soil", ((0.475, 0.700), (0.490, 0.420), (0.505, 0.200))),
+    ("soil", ((0.475, 0.700), (0.490, 0.420), (0.505, 0.320))),
 )
 SIDE_M = 1.6
 
@@ -245,6 +245,7 @@ def test_from_a_raster_to_a_map(iface, dock, field, qtbot, screenshot, opened_re
     assert gdal.Open(maps[0].source()).GetRasterBand(1).GetNoDataValue() == 255
     source = gdal.Open(str(field)).ReadAsArray()
     assert ((raster == 255) == (source == 0).any(axis=0)).mean() > 0.999
+    assert QgsProject.instance().layerTreeRoot().findLayer(maps[0].id()).isExpanded()
     legend = {label for label, _ in maps[0].renderer().legendSymbologyItems()}
     assert {name for name, _ in DRAWN} <= legend
     table = segment.area_table.table
