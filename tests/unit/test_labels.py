@@ -165,6 +165,16 @@ def test_an_unknown_field_names_the_fields_and_the_near_one(tmp_path, image):
     assert "Did you mean 'Class'" in caught.value.hint
 
 
+def test_the_hint_of_an_unknown_field_can_be_followed(tmp_path, image):
+    """With fields there is one to choose, without any one must be added."""
+    write_vector(tmp_path / "some.gpkg", from_pixels(SQUARES), {"height": [1, 2, 3]})
+    write_vector(tmp_path / "none.gpkg", from_pixels(SQUARES), {})
+    for name, hint in (("some.gpkg", "--class-field"), ("none.gpkg", "Add a text field 'class'")):
+        with pytest.raises(LabelsError) as caught:
+            open_labels(tmp_path / name, image)
+        assert hint in caught.value.hint
+
+
 def test_layers_are_chosen_by_name_or_by_the_field(tmp_path, image):
     path = tmp_path / "a.gpkg"
     write_vector(path, from_pixels(SQUARES[:1]), {"class": ["a"]}, layer="one")

@@ -153,7 +153,11 @@ def _fields(file: str, layer: str) -> tuple[str, ...]:
 
 def _unknown_field(path: str, wanted: str, fields: tuple[str, ...]) -> LabelsError:
     near = [f for f in fields if f.lower() == wanted.lower()]
-    hint = f"Did you mean {near[0]!r}? Field names are case-sensitive." if near else "Choose the class field."
+    hint = f"Add a text field {wanted!r} that names the class of each polygon or point."
+    if near:
+        hint = f"Did you mean {near[0]!r}? Field names are case-sensitive."
+    elif fields:
+        hint = "Choose the field that names the classes with --class-field."
     return LabelsError(
         f"{path} has no field {wanted!r}; it has {', '.join(fields) or 'no fields at all'}.", hint=hint
     )
