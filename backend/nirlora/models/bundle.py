@@ -7,11 +7,7 @@ unpacked, the weights against the hash in the card, the card against its fields,
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import stat
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +16,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from nirlora.errors import ModelError, NirLoraError, OutputError, WeightsUnavailable
+from nirlora.errors import ModelError, NirLoraError, WeightsUnavailable
+from nirlora.models.archive import refusal, write_archive
 from nirlora.models.backbones import BACKBONES
-from nirlora.models.card import CARD, FORMAT, WEIGHTS, ModelCard, card_json, read_parts, refusal
+from nirlora.models.card import FORMAT, ModelCard, card_json, read_parts
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter, is_self_contained
 from nirlora.models.weights import resolve_backbone
-
-_DATE = (1980, 1, 1, 0, 0, 0)  # so that equal models are equal files
 
 
 def write_bundle(path: str | Path, card: ModelCard, state: Mapping[str, torch.Tensor]) -> Path:
@@ -46,22 +41,7 @@ def write_bundle(path: str | Path, card: ModelCard, state: Mapping[str, torch.Te
     path = Path(path)
     weights = save({k: state[k].detach().cpu().contiguous() for k in sorted(state)})
     card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(_member(CARD), card_json(card).encode(), zipfile.ZIP_DEFLATED, 9)
-                archive.writestr(_member(WEIGHTS), weights, zipfile.ZIP_STORED)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        reason = error.strerror or error
-        raise OutputError(
-            f"Cannot write {path}: {reason}.", hint="Choose another place with --out, or free some space."
-        ) from error
+    write_archive(path, card_json(card), weights)
     return path
 
 
@@ -135,13 +115,6 @@ def _built(path: Path, config: ModelConfig) -> Segmenter:
         raise
     except NirLoraError as error:
         raise refusal(path, f"its card asks for what does not exist: {error.message}") from error
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, _DATE)
-    info.external_attr = (stat.S_IFREG | 0o644) << 16
-    info.create_system = 3  # the same bytes on Windows
-    return info
 
 
 __all__ = ["FORMAT", "ModelCard", "load_segmenter", "read_bundle", "write_bundle"]

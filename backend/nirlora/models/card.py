@@ -1,35 +1,26 @@
-"""The card of a ``.nirlora`` file, and the file's checks; without torch, so that a list of models is quick.
+"""The card of a ``.nirlora`` file; without torch, so that a list of models is quick.
 
-Files come from strangers, so reading trusts nothing: members, sizes and compression are checked before
-anything is unpacked, the weights against the hash in the card, the card against its fields.
+Files come from strangers, so reading trusts nothing: beside what ``archive.py`` checks, the weights are held
+against the hash in the card, the card against its fields.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import math
 import re
-import stat
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nirlora.errors import ModelError
+from nirlora.models.archive import CARD, open_archive, read_weights, refusal, strict_json
 from nirlora.models.config import ModelConfig
 from nirlora.models.onnx_metadata import is_onnx, read_onnx
 from nirlora.protocol import ClassInfo
 from nirlora.protocol.codec import from_dict, to_dict
 
 FORMAT = 1
-CARD, WEIGHTS = "card.json", "weights.safetensors"
-_MAX_CARD_BYTES = 16 * 2**20
-_MAX_WEIGHTS_BYTES = 8 * 2**30
-_MAX_RATIO = 200.0  # of unpacked to packed card; the weights are stored as they are
 _MAX_ZOOM, _MAX_CHIP_PX = 64.0, 65536
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # neither terminals nor XML may see these
@@ -77,7 +68,7 @@ def read_card(path: str | Path) -> ModelCard:
     path = Path(path)
     if is_onnx(path):
         return _parse_card(path, read_onnx(path)[0])
-    with _opened(path) as archive:
+    with open_archive(path) as archive:
         return _parse_card(path, archive.read(CARD))
 
 
@@ -87,55 +78,25 @@ def read_parts(path: Path) -> tuple[ModelCard, bytes]:
     Raises:
         ModelError: See :func:`read_card`.
     """
-    with _opened(path) as archive:
+    with open_archive(path) as archive:
         card = _parse_card(path, archive.read(CARD))
-        weights = archive.read(WEIGHTS)
-    got = hashlib.sha256(weights).hexdigest()
-    if got != card.weights_sha256:
-        raise refusal(path, f"its weights have the SHA-256 {got}, its card says {card.weights_sha256}")
-    return card, weights
+        return card, read_weights(path, archive, card.weights_sha256)
 
 
 def card_json(card: ModelCard) -> str:
     """The card as it lies in model files; :func:`read_card` gives it back, NaN as null."""
-    return json.dumps(_finite(to_dict(card)), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive)
-            yield archive
-    except FileNotFoundError as error:
-        raise ModelError(f"There is no model file {path}.", hint="Check the path after --model.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise refusal(path, f"it is no model file, or only a part of one ({error})") from error
-
-
-def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
-    members = archive.infolist()
-    names = sorted(m.filename for m in members)
-    if names != [CARD, WEIGHTS]:
-        shown = ", ".join(repr(n) for n in names[:5]) or "nothing"
-        raise refusal(path, f"it should hold {CARD} and {WEIGHTS} alone, but holds {shown}")
-    for member in members:
-        limit = _MAX_CARD_BYTES if member.filename == CARD else _MAX_WEIGHTS_BYTES
-        mode = member.external_attr >> 16
-        if member.flag_bits & 0x1:
-            raise refusal(path, f"{member.filename} is encrypted")
-        if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
-            raise refusal(path, f"{member.filename} is no plain file")
-        if member.file_size > limit:
-            raise refusal(path, f"{member.filename} has {member.file_size} bytes, more than {limit}")
-        if member.file_size > _MAX_RATIO * max(member.compress_size, 1):
-            raise refusal(path, f"{member.filename} is a zip bomb")
+    return strict_json(to_dict(card))
 
 
 def _parse_card(path: Path, raw: bytes) -> ModelCard:
     try:
         data = json.loads(raw)
         version = data.get("format") if isinstance(data, dict) else None
+        if isinstance(data, dict) and data.get("kind") == "backbone":
+            raise ModelError(
+                f"{path} is a backbone, not a model that maps classes.",
+                hint=f"Train on it: nirlora-train --layer RASTER --backbone {path}.",
+            )
         if isinstance(version, int) and version > FORMAT:
             raise ModelError(
                 f"{path} has file format {version}, this program reads up to {FORMAT}.",
@@ -172,17 +133,3 @@ def _problem(card: ModelCard) -> str:
     if not isinstance(listed[0], dict) or not isinstance(listed[1], list):
         return "metrics or training of another form"
     return ""
-
-
-def refusal(path: Path, reason: str) -> ModelError:
-    """The error for a model file that is not used, and why."""
-    return ModelError(f"{path} is refused: {reason}.", hint="Copy or download it again, or train it again.")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: such scores become null."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
