@@ -15,6 +15,7 @@ from typing import Any
 
 from nirlora.errors import ModelError
 from nirlora.models.archive import CARD, open_archive, read_weights, refusal, strict_json
+from nirlora.models.backbone_card import KIND
 from nirlora.models.config import ModelConfig
 from nirlora.models.onnx_metadata import is_onnx, read_onnx
 from nirlora.protocol import ClassInfo
@@ -92,7 +93,7 @@ def _parse_card(path: Path, raw: bytes) -> ModelCard:
     try:
         data = json.loads(raw)
         version = data.get("format") if isinstance(data, dict) else None
-        if isinstance(data, dict) and data.get("kind") == "backbone":
+        if isinstance(data, dict) and data.get("kind") == KIND:
             raise ModelError(
                 f"{path} is a backbone, not a model that maps classes.",
                 hint=f"Train on it: nirlora-train --layer RASTER --backbone {path}.",

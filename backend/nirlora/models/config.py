@@ -15,6 +15,8 @@ class ModelConfig:
         backbone_source: File or folder the weights come from; empty: the hub.
         backbone_revision: Commit on the hub. Empty until the first download, which fills it in; from then
             on exactly that commit is asked for.
+        backbone_roles: Of an adapted backbone, the channels its patch embedding knows; empty: published
+            weights, which know red, green and blue. A model on an adapted backbone holds it whole.
         pretrained: False builds the backbone with random weights.
         stem: How the channels meet the patch embedding, see :mod:`nirlora.models.stem`.
         num_channels: Input channels C.
@@ -33,6 +35,7 @@ class ModelConfig:
     backbone: str = "galileo-nano"
     backbone_source: str = ""
     backbone_revision: str = ""
+    backbone_roles: tuple[str, ...] = ()
     pretrained: bool = True
     stem: str = "auto"
     num_channels: int = 1

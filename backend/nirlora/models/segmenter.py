@@ -14,9 +14,10 @@ from nirlora.adapters import AdapterOptions, AdapterSpec, adapter_spec
 from nirlora.errors import ModelError, OptionError
 from nirlora.models import stem
 from nirlora.models.backbones import Backbone, build_backbone
+from nirlora.models.backbones.base import RGB
 from nirlora.models.config import ModelConfig
 from nirlora.models.heads import HeadOptions, build_head
-from nirlora.models.weights import load_backbone_weights
+from nirlora.models.weights import backbone_input, load_backbone_weights
 
 
 class Segmenter(nn.Module):
@@ -50,8 +51,8 @@ class Segmenter(nn.Module):
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) per channel that the backbone expects of unit inputs."""
-        spec = self.backbone.spec
-        return stem.normalisation(self.config.stem, _roles(self.config), spec.mean, spec.std)
+        known = self.backbone
+        return stem.normalisation(self.config.stem, _roles(self.config), known.mean, known.std, known.roles)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) to logits (N, K, H, W).
@@ -140,8 +141,11 @@ class Segmenter(nn.Module):
 
 
 def is_self_contained(config: ModelConfig, backbone_sha256: str) -> bool:
-    """Whether a model file holds the whole network: the backbone was trained too, or started random."""
-    return config.adapter == "full" or not backbone_sha256
+    """Whether a model file holds the whole network.
+
+    It does where nobody else could fetch the backbone: it was trained too, started random, or was adapted.
+    """
+    return config.adapter == "full" or not backbone_sha256 or bool(config.backbone_roles)
 
 
 def build_segmenter(config: ModelConfig) -> Segmenter:
@@ -153,6 +157,9 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
         ModelError: The backbone's weights are damaged.
     """
     _check_sizes(config)
+    if config.pretrained and not config.backbone_roles:
+        known = backbone_input(config.backbone, config.backbone_source)
+        config = replace(config, backbone_roles=known.adapted_roles)
     roles = _roles(config)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm and peft warn of their own internals
@@ -162,6 +169,8 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
         if config.pretrained and (backbone.spec.pretrained or config.backbone_source):
             loaded = load_backbone_weights(backbone, config.backbone_source, config.backbone_revision)
             sha256, config = loaded.sha256, replace(config, backbone_revision=loaded.revision)
+        elif config.backbone_roles:
+            backbone.set_channels(config.backbone_roles)
         return _assemble(config, backbone, roles, sha256)
 
 
@@ -174,12 +183,14 @@ def parameter_counts(config: ModelConfig) -> dict[str, int]:
     _check_sizes(config)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _assemble(config, build_backbone(config.backbone), _roles(config), "").num_parameters()
+        backbone = build_backbone(config.backbone)
+        backbone.set_channels(config.backbone_roles or backbone.roles)
+        return _assemble(config, backbone, _roles(config), "").num_parameters()
 
 
 def _assemble(config: ModelConfig, backbone: Backbone, roles: tuple[str, ...], sha256: str) -> Segmenter:
     backbone.final_norm = config.final_norm
-    backbone.set_patch_conv(stem.adapt_conv(backbone.patch_conv, config.stem, roles))
+    backbone.set_patch_conv(stem.adapt_conv(backbone.patch_conv, config.stem, roles, backbone.roles))
     adapter_spec(config.adapter).apply(backbone, AdapterOptions(config.rank, config.alpha, config.blocks))
     options = HeadOptions(
         dim=backbone.dim,
@@ -196,7 +207,7 @@ def _roles(config: ModelConfig) -> tuple[str, ...]:
     roles = config.channel_roles or ("",) * config.num_channels
     if len(roles) != config.num_channels or not roles:
         raise OptionError(f"{len(roles)} channel roles for {config.num_channels} channels.")
-    stem.resolve_stem(config.stem, roles)
+    stem.resolve_stem(config.stem, roles, config.backbone_roles or RGB)
     return roles
 
 
@@ -214,6 +225,7 @@ def _check_sizes(config: ModelConfig) -> None:
     """Limits that no sensible model meets, so that a hostile card cannot ask for all the memory."""
     for name, value, top in (
         ("number of channels", config.num_channels, 1024),
+        ("number of backbone channels", len(config.backbone_roles or RGB), 1024),
         ("number of classes", config.num_classes, 255),
         ("number of ASPP rates", len(config.aspp_rates), 16),
         ("rank", config.rank, 1024),

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from nirlora.errors import ModelError, WeightsUnavailable
+from nirlora.models.backbone_card import BackboneCard, is_backbone_file, read_backbone_card
+from nirlora.models.backbone_file import read_backbone
 from nirlora.models.backbones import BACKBONES, Backbone, backbone_spec
-from nirlora.models.backbones.base import BackboneSpec
+from nirlora.models.backbones.base import RGB, BackboneSpec
 
 _HUB_FILE = "model.safetensors"
 _WRAPPERS = ("model", "state_dict", "model_ema", "teacher")
@@ -41,6 +43,45 @@ class LoadedWeights:
 
     sha256: str
     revision: str
+
+
+@dataclass(frozen=True)
+class BackboneInput:
+    """What a backbone expects: roles of its channels, mean and std of each in unit values.
+
+    ``card`` is that of an adapted backbone, None for published weights.
+    """
+
+    roles: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    card: BackboneCard | None = None
+
+    @property
+    def adapted_roles(self) -> tuple[str, ...]:
+        """Roles of an adapted backbone, as a model's config has them; empty for published weights."""
+        return self.card.roles if self.card else ()
+
+    def unseen(self, roles: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``roles`` that an adapted backbone has not been adapted to."""
+        return tuple(r for r in roles if self.card and r not in self.card.roles)
+
+
+def backbone_input(name: str, source: str = "") -> BackboneInput:
+    """What the weights of backbone ``name`` at ``source`` expect, without loading them.
+
+    Raises:
+        OptionError: There is no such backbone.
+        WeightsUnavailable: There is no such ``.nirlora-backbone`` file.
+        ModelError: It is damaged.
+    """
+    spec = backbone_spec(name)
+    if not is_backbone_file(source):
+        return BackboneInput(RGB, spec.mean, spec.std)
+    if not Path(source).exists():
+        raise WeightsUnavailable(f"There is no file {source}.", hint="Say where it is with --backbone PATH.")
+    card = read_backbone_card(source)
+    return BackboneInput(card.roles, card.mean, card.std, card)
 
 
 def resolve_backbone(text: str) -> tuple[str, str]:
@@ -88,6 +129,8 @@ def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = 
         ModelError: The file is damaged or of another architecture.
     """
     spec, commit = backbone.spec, ""
+    if is_backbone_file(source):
+        return _load_adapted(backbone, Path(source))
     if source:
         path = _weights_file(Path(source), spec)
     else:
@@ -101,6 +144,15 @@ def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = 
         raise _not_this(path, spec, f"it lacks {error}") from error
     _load_strictly(backbone, state, path)
     return LoadedWeights(sha256, commit)
+
+
+def _load_adapted(backbone: Backbone, path: Path) -> LoadedWeights:
+    """Weights, channels and normalisation of a ``.nirlora-backbone`` file."""
+    card, state = read_backbone(path)
+    backbone.set_channels(card.roles)
+    backbone.mean, backbone.std = card.mean, card.std
+    _load_strictly(backbone, state, path)
+    return LoadedWeights(state_sha256(state), "")
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -217,6 +269,13 @@ def _weights_file(path: Path, spec: BackboneSpec) -> Path:
 
 
 def _architecture(path: Path) -> str:
+    if is_backbone_file(path):
+        name = read_backbone_card(path).backbone
+        if name.split(":")[0] not in {s.name for s in BACKBONES}:
+            raise ModelError(
+                f"{path} is a {name!r}, which this program does not know.", hint="Update nirlora."
+            )
+        return name
     folder = path if path.is_dir() else path.parent
     if (folder / "encoder.pt").is_file() and (path.is_dir() or path.name == "encoder.pt"):
         return "galileo-nano"

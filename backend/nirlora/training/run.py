@@ -25,7 +25,7 @@ from nirlora.models.bundle import ModelCard, write_bundle
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.models.stem import normalisation
-from nirlora.models.weights import resolve_backbone
+from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
 from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import TrainState, load_checkpoint
@@ -68,12 +68,17 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
     stem = request.stem
     if request.preset == "lora-nir" and stem == "auto" and len(transform.channels) == 3:
         stem = "positional"
-    mean, std = normalisation(stem, transform.roles, spec.mean, spec.std)
+    known = backbone_input(name, source)
+    mean, std = normalisation(stem, transform.roles, known.mean, known.std, known.roles)
+    unseen = known.unseen(transform.roles)
+    if unseen:
+        data = replace(data, warnings=(*data.warnings, _not_adapted_to(source, known.roles, unseen)))
     transform = transform.with_normalisation(mean, std)
     config = ModelConfig(
         backbone=name,
         backbone_source=str(Path(source).resolve()) if source else "",
-        pretrained=request.pretrained and spec.pretrained,
+        backbone_roles=known.adapted_roles,
+        pretrained=request.pretrained and (spec.pretrained or bool(source)),
         stem=stem,
         num_channels=len(transform.channels),
         channel_roles=transform.roles,
@@ -88,6 +93,11 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
         seed=request.seed,
     )
     return Setup(request, data, transform, open_readers(data, request, transform), config)
+
+
+def _not_adapted_to(source: str, roles: tuple[str, ...], unseen: tuple[str, ...]) -> str:
+    named = [", ".join(r or "a band of unknown role" for r in x) for x in (roles, unseen)]
+    return f"The backbone {Path(source).name} was adapted to {named[0]}; {named[1]} is new to it."
 
 
 def train(request: TrainRequest, progress: ProgressCallback | None = None) -> TrainResult:

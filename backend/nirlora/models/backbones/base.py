@@ -12,6 +12,7 @@ from torch import nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
+RGB = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Backbone(nn.Module):
     """A network ``net`` with a patch embedding convolution ``net.patch_embed.proj`` and fused-qkv attention.
 
     Subclasses implement :meth:`features` and, where files differ from ``net``'s own names, :meth:`translate`.
+
+    Attributes:
+        roles: What its patch embedding was trained on; the published ones on red, green and blue.
+        mean, std: Per such channel, what it expects of unit (0..1) input.
     """
 
     net: Any  # timm networks are not typed
@@ -67,6 +72,9 @@ class Backbone(nn.Module):
         self.stride = stride or spec.stride
         self.dim = spec.dim
         self.final_norm = True
+        self.roles: tuple[str, ...] = RGB
+        self.mean: tuple[float, ...] = spec.mean
+        self.std: tuple[float, ...] = spec.std
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, d, H / stride, W / stride) of standardised images (N, C, H, W)."""
@@ -91,6 +99,15 @@ class Backbone(nn.Module):
     def set_patch_conv(self, conv: nn.Conv2d) -> None:
         """Replace :attr:`patch_conv`."""
         self.net.get_submodule("patch_embed").proj = conv
+
+    def set_channels(self, roles: tuple[str, ...]) -> None:
+        """Take other channels than red, green and blue; the new patch embedding is random."""
+        old = self.patch_conv
+        if old.in_channels != len(roles):
+            kernel, stride = (old.kernel_size[0], old.kernel_size[1]), (old.stride[0], old.stride[1])
+            new = nn.Conv2d(len(roles), old.out_channels, kernel, stride, bias=old.bias is not None)
+            self.set_patch_conv(new)
+        self.roles = roles
 
     def attentions(self) -> list[tuple[str, nn.Module]]:
         """(name inside this backbone, attention module) of every block, shallow to deep."""
