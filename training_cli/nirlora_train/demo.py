@@ -47,6 +47,7 @@ def _run(out: Path, seconds: float, seed: int, device: str, progress: ProgressCa
             backbone="vit-demo",
             pretrained=False,
             adapter="full",  # random weights have nothing worth keeping frozen
+            bands="nir,red,green",  # without pretrained weights, NIR alone takes longer than a demo may
             epochs=30,  # what a GPU needs seconds for; on a CPU the time limit comes first
             steps_per_epoch=50,
             max_seconds=seconds,
