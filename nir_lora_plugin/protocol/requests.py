@@ -41,7 +41,7 @@ class TrainRequest:
     rank: int = 4
     alpha: float = 0.0  # 0: equal to rank (unit scale)
     blocks: str = "all"  # all | last:N
-    head: str = "detail"  # linear | aspp | detail
+    head: str = "detail"  # linear | aspp | detail | uper
     aspp_rates: Tuple[int, ...] = (12, 24, 36)
     zoom: float = 0.0  # input pixels per raster pixel; 0: chosen from the patch size
     chip_px: int = 0  # in raster pixels; 0: chosen from backbone and zoom

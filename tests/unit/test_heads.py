@@ -24,7 +24,7 @@ def count(module: torch.nn.Module) -> int:
 
 
 def test_table():
-    assert NAMES == ["linear", "aspp", "detail"]
+    assert NAMES == ["linear", "aspp", "detail", "uper"]
     assert all(spec.source for spec in HEADS)
     with pytest.raises(OptionError, match="no head 'unet'"):
         build_head("unet", options())
@@ -110,3 +110,36 @@ def test_detail_sees_single_pixels():
     row, col = divmod(int(difference.argmax()), 32)
     assert abs(row - 5) <= 2
     assert abs(col - 7) <= 2
+
+
+@pytest.mark.parametrize(
+    ("dims", "expected"),
+    [((96, 192, 384, 768), 31_430_163), ((128, 256, 512, 1024), 33_248_787)],
+    ids=["swin-small", "swin-base"],
+)
+def test_uper_counts_of_transda(dims, expected):
+    """81,157,552 and 121,177,054 of the student less Swin and the auxiliary head."""
+    with torch.device("meta"):
+        assert count(build_head("uper", options(num_classes=19, stage_dims=dims))) == expected
+
+
+def test_uper_pools_as_torch_does():
+    from nirlora.models.heads.uper import POOLS, _pool
+
+    for rows, cols in ((7, 7), (3, 5), (1, 13), (6, 12)):
+        x = torch.randn(2, 3, rows, cols)
+        for size in POOLS:
+            torch.testing.assert_close(_pool(x, size), functional.adaptive_avg_pool2d(x, size))
+
+
+def test_uper_looks_at_every_stage():
+    torch.manual_seed(0)
+    head = build_head("uper", options(stage_dims=(4, 8, 16, 32), num_classes=3)).eval()
+    stages = [torch.randn(1, d, s, s) for d, s in ((4, 16), (8, 8), (16, 4), (32, 2))]
+    image = torch.zeros(1, 2, 64, 64)
+    with torch.no_grad():
+        plain = head(stages, image)
+        assert plain.shape == (1, 3, 64, 64)
+        for i in range(4):
+            changed = [s + torch.randn(s.shape) if i == j else s for j, s in enumerate(stages)]
+            assert not torch.allclose(head(changed, image), plain, atol=1e-4)

@@ -115,7 +115,7 @@ def train(
         str, Option(metavar="all|last:N", help="Blocks that get LoRA.", rich_help_panel=MODEL)
     ] = _D.blocks,
     head: Annotated[
-        str, Option(metavar="detail|linear|aspp", help="Segmentation head.", rich_help_panel=MODEL)
+        str, Option(metavar="detail|linear|aspp|uper", help="Segmentation head.", rich_help_panel=MODEL)
     ] = _D.head,
     aspp_rates: Annotated[
         str, Option(metavar="R,R,R", help="Dilation rates of the aspp head.", rich_help_panel=MODEL)

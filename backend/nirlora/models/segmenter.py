@@ -16,7 +16,7 @@ from nirlora.models import stem
 from nirlora.models.backbones import Backbone, build_backbone
 from nirlora.models.backbones.base import RGB
 from nirlora.models.config import ModelConfig
-from nirlora.models.heads import HeadOptions, build_head
+from nirlora.models.heads import HeadOptions, build_head, head_spec
 from nirlora.models.weights import backbone_input, load_backbone_weights
 
 
@@ -60,15 +60,24 @@ class Segmenter(nn.Module):
         Raises:
             OptionError: H or W is no multiple of the patch size.
         """
+        return self.outputs(x)[0]
+
+    def outputs(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """As :meth:`forward`, and the backbone's stages besides.
+
+        Raises:
+            OptionError: H or W is no multiple of the patch size.
+        """
         if x.shape[-2] % self.patch or x.shape[-1] % self.patch:
             raise OptionError(
                 f"The input is {x.shape[-1]} x {x.shape[-2]} px, expected multiples of {self.patch}.",
                 hint="Choose a tile or chip size that is a multiple of the patch size.",
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.adapter != "frozen"):
-            features = self.backbone(x)
+            stages = self.backbone.stages(x)
+            features = stages if head_spec(self.config.head).staged else self.backbone.join(stages)
         logits: torch.Tensor = self.head(features, x)
-        return logits
+        return logits, stages
 
     def train(self, mode: bool = True) -> Segmenter:
         """As usual, but a frozen backbone stays in eval mode (dropout, drop path, running statistics)."""
@@ -198,6 +207,7 @@ def _assemble(config: ModelConfig, backbone: Backbone, roles: tuple[str, ...], s
         num_channels=config.num_channels,
         num_classes=config.num_classes,
         aspp_rates=config.aspp_rates,
+        stage_dims=backbone.stage_dims,
     )
     head = build_head(config.head, options)
     return Segmenter(config, backbone, head, sha256)

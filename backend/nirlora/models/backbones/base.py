@@ -84,6 +84,22 @@ class Backbone(nn.Module):
         """See :meth:`forward`."""
         raise NotImplementedError
 
+    def stages(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Feature maps shallow to deep, (N, d_i, h_i, w_i) each, of which :meth:`join` makes the features.
+
+        A plain ViT has one stage, a hierarchical network several.
+        """
+        return (self(x),)
+
+    def join(self, stages: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """The features (N, d, H / stride, W / stride) of what :meth:`stages` gave."""
+        return stages[-1]
+
+    @property
+    def stage_dims(self) -> tuple[int, ...]:
+        """Channels of every stage."""
+        return (self.dim,)
+
     def translate(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Rename and reshape tensors of a published weights file to those of ``net``."""
         return dict(state)

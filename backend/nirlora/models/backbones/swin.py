@@ -23,11 +23,25 @@ class SwinBackbone(Backbone):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) to (N, d2 + d3 + d4, H / 8, W / 8)."""
-        stages = self.net.forward_intermediates(
-            x, indices=(1, 2, 3), norm=self.final_norm, intermediates_only=True
+        return self.join(self.stages(x))
+
+    def stages(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The four stages, strides 4, 8, 16 and 32, as they are."""
+        return tuple(
+            self.net.forward_intermediates(
+                x, indices=(0, 1, 2, 3), norm=self.final_norm, intermediates_only=True
+            )
         )
-        size = stages[0].shape[-2:]
-        return torch.cat([_to_size(_normalised(s), size) for s in stages], dim=1)
+
+    def join(self, stages: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Stages 2-4, normalised and at the size of stage 2."""
+        size = stages[1].shape[-2:]
+        return torch.cat([_to_size(_normalised(s), size) for s in stages[1:]], dim=1)
+
+    @property
+    def stage_dims(self) -> tuple[int, ...]:
+        """Channels of the four stages."""
+        return tuple(self.dim // 14 * factor for factor in (1, 2, 4, 8))
 
     def translate(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Old names and window sizes to timm's."""

@@ -13,11 +13,12 @@ from torchvision.models.segmentation.deeplabv3 import ASPPPooling, DeepLabHead
 from nirlora.models.heads.base import HeadOptions, HeadSpec
 
 
-class _PoolNorm(nn.BatchNorm2d):
+class PoolNorm(nn.BatchNorm2d):
     """Batch norm behind global pooling. With one image there is one value per channel, which has no variance:
     then the running statistics are used, as at inference, and left as they are."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As batch norm's, but for one value per channel."""
         if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
             return functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -33,7 +34,7 @@ class AsppHead(nn.Module):
         self.decoder = DeepLabHead(options.dim, options.num_classes, options.aspp_rates)
         for module in self.decoder.modules():
             if isinstance(module, ASPPPooling):
-                module[2] = _PoolNorm(module[2].num_features)
+                module[2] = PoolNorm(module[2].num_features)
 
     def forward(self, features: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Logits (N, K, H, W) of features (N, d, h, w); of the image only the size is used."""

@@ -18,6 +18,7 @@ class HeadOptions:
         num_channels: Image channels C.
         num_classes: Classes K.
         aspp_rates: Dilations, for ``aspp``.
+        stage_dims: Channels of the backbone's stages, for ``uper``; empty: one stage of ``dim``.
     """
 
     dim: int
@@ -25,6 +26,7 @@ class HeadOptions:
     num_channels: int
     num_classes: int
     aspp_rates: tuple[int, ...] = (12, 24, 36)
+    stage_dims: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class HeadSpec:
         build: ``build(options)`` gives a module with ``forward(features (N, d, h, w), image (N, C, H, W))``
             returning logits (N, K, H, W).
         source: Where the design comes from.
+        staged: The head wants the backbone's stages, a tuple of maps, in place of one map of features.
     """
 
     name: str
     build: Callable[[HeadOptions], nn.Module]
     source: str
+    staged: bool = False
