@@ -120,6 +120,28 @@ def test_invalid_pixels_are_zero_even_after_jitter_and_are_never_labelled(tmp_pa
             assert (labels[:, columns] == NO_CLASS).all()
 
 
+@pytest.mark.parametrize("zoom", [2.0, 1.0, 0.5, 0.25])
+def test_labels_beside_nodata_are_kept_at_any_zoom(tmp_path, zoom):
+    import rasterio
+
+    field = make_field(tmp_path)
+    with rasterio.open(field.raster, "r+") as file:
+        data = file.read(1)
+        holes = np.random.default_rng(0).random(data.shape) < 0.2
+        file.write(np.where(holes, 0, data), 1)
+    with open_raster(str(field.raster)) as source:
+        labels = open_labels(field.labels, source)
+        groups = frozenset(item.group for item in labels.items)
+        layer = ChipLayer(ChannelReader(source, fit_transform([source], "nir")), labels, groups)
+        window = Window(0, 0, 96, 96)
+        x, y, seen = read_chip(layer, window, int(96 * zoom))
+        expected = labels.rasterise(window, groups)
+        expected[holes[:, :96]] = NO_CLASS
+        np.testing.assert_array_equal(y, expected)
+        assert (x[0, ~seen] == 0).all()
+        assert (x[0, seen] != 0).mean() > 0.99
+
+
 def test_prefetch_keeps_order_hands_on_errors_and_ends_its_thread(layer):
     sampler = ChipSampler([layer], spec(), 3)
     for step, (x, _) in zip(range(2, 5), prefetch(sampler, range(2, 5)), strict=True):

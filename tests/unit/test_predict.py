@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from data.make_data import make_raster
+from nirlora.bands import ChannelReader, fit_transform
 from nirlora.errors import DeviceError, JobCancelled, OptionError, OutputError, RasterError
 from nirlora.inference.devices import resolve_device, try_device
 from nirlora.inference.options import PredictOptions
@@ -17,6 +18,7 @@ from nirlora.inference.predict import predict_map
 from nirlora.inference.torch_engine import TorchEngine
 from nirlora.protocol import ClassInfo
 from nirlora.raster.grid import Window
+from nirlora.raster.resample import resample
 from nirlora.raster.source import open_raster
 from nirlora.raster.writer import MapOutputs, MapWriter
 
@@ -31,9 +33,10 @@ class Reader:
         self.closed = []
 
     def read(self, window, out_px=None):
-        data, valid = self.source.read(window, [1], out_px=out_px)
+        data, valid = self.source.read(window, [1])
+        data, seen = resample(data, valid, out_px or window.shape)
         x = data.astype(np.float32) / 1000
-        x[:, ~valid] = 0
+        x[:, ~seen] = 0
         return x, valid
 
     def reopen(self):
@@ -151,9 +154,23 @@ def test_zoom_gives_the_model_more_pixels_and_the_map_its_own(tmp_path, zoom, ba
     assert {n % 16 for size in seen for n in size} == {0}
     assert seen == {{2.0: (128, 128), 1.5: (96, 96), 0.5: (32, 32)}[zoom]}
     valid = data != 0
-    if zoom >= 1:
-        np.testing.assert_array_equal(classes != 255, valid)
+    np.testing.assert_array_equal(classes != 255, valid)
     assert (classes[valid] == oracle(data)[valid]).mean() > 0.9
+
+
+@pytest.mark.parametrize("zoom", [0.5, 0.3, 0.25, 1 / 16])
+def test_a_model_that_looks_from_afar_loses_no_pixel_beside_nodata(tmp_path, zoom):
+    """One model pixel covers many raster pixels here, and nearly each of those has a hole beside it."""
+    data = field()
+    data[np.random.default_rng(0).random(data.shape) < 0.3] = 0
+    stats, classes, _ = run(
+        tmp_path,
+        data,
+        reader=lambda source: ChannelReader(source, fit_transform([source], "1")),
+        options=PredictOptions(64, 16, zoom),
+    )
+    np.testing.assert_array_equal(classes != 255, data != 0)
+    assert stats.valid_pixels == (data != 0).sum()
 
 
 class HalfArea:

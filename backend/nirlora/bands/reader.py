@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nirlora.errors import BandsError
+from nirlora.raster.resample import resample
 
 from .calibration import Calibration, calibrate
 from .channels import (
@@ -102,11 +103,15 @@ class ChannelReader:
             out_px: ``(rows, cols)`` to resample to.
 
         Returns:
-            ``(channels, rows, cols)`` float32, standardised, 0.0 where invalid; validity ``(rows, cols)``.
+            ``(channels, rows, cols)`` float32, standardised, 0.0 where there is no valid pixel; validity
+            ``(window.height, window.width)`` of the raster's own pixels, whatever ``out_px``.
         """
-        data, valid = self.source.read(window, self._bands, out_px=out_px)
+        data, valid = self.source.read(window, self._bands)
         if not valid.any():  # of a huge raster most windows may be so
-            return np.zeros((len(self.channels), *valid.shape), dtype=np.float32), valid
+            return np.zeros((len(self.channels), *(out_px or valid.shape)), dtype=np.float32), valid
+        seen = valid
+        if out_px is not None and out_px != valid.shape:
+            data, seen = resample(data, valid, out_px)
         with np.errstate(all="ignore"):  # nodata may be NaN or huge; those pixels are cleared below
             values = data if self._plain else self._physical(data)
             out = values.astype(np.float32, copy=False)
@@ -115,8 +120,8 @@ class ChannelReader:
                 channel *= gain
                 channel += bias
                 np.clip(channel, low, high, out=channel)
-        if not valid.all():
-            out[:, ~valid] = 0.0
+        if not seen.all():
+            out[:, ~seen] = 0.0
         return out, valid
 
     def _physical(self, data: NDArray[Any]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ class TileReader(Protocol):
     def read(
         self, window: Window, out_px: tuple[int, int] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """``(C, H, W)`` standardised, 0 where invalid, and validity ``(H, W)``."""
+        """``(C, *out_px)`` standardised, 0 where invalid, and validity ``(H, W)`` of the raster's pixels."""
         ...
 
     def reopen(self) -> TileReader:

@@ -158,21 +158,12 @@ class _TilesAhead:
             return _Tile(window, None, nothing)
         handle = self._handles.get()
         try:
-            x, valid = handle.read(window, self._model_px)
+            x, keep = handle.read(window, self._model_px)
         finally:
             self._handles.put(handle)
-        keep = _to_raster(valid, window.shape)
         if self._aoi is not None and keep.any():
             keep = keep & self._aoi.mask(window)
         return _Tile(window, torch.from_numpy(x) if keep.any() else None, keep)
-
-
-def _to_raster(valid: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Validity of model input as validity of raster pixels: that of the pixel at their centre."""
-    if valid.shape == shape:
-        return valid
-    rows, cols = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(shape, valid.shape, strict=True))
-    return valid[np.ix_(rows, cols)]
 
 
 class _WriterBehind:

@@ -35,30 +35,46 @@ def resample(
         out_px: ``(rows, cols)`` wanted.
 
     Returns:
-        Data in the same dtype (integers rounded), and validity: enlarged, an output pixel is valid if
-        the pixel it lies in is; shrunk, if all pixels under it are. Invalid data is 0.
+        Data in the same dtype (integers rounded), and where it has any: see :func:`any_valid`. Elsewhere
+        it is 0.
     """
     rows, cols = kernel(data.shape[1], out_px[0]), kernel(data.shape[2], out_px[1])
     work: Any = np.float32 if data.dtype.itemsize <= 2 or data.dtype == np.float32 else np.float64
     holes = not valid.all()
     values: NDArray[Any] = np.where(valid, data, 0).astype(work) if holes else data.astype(work)
     result: NDArray[Any] = rows @ values @ cols.T
+    inside = any_valid(valid, out_px)
     if holes:
         share = rows @ valid.astype(np.float32) @ cols.T
-        inside = _nearest(valid, out_px)
-        if out_px[0] < data.shape[1] or out_px[1] < data.shape[2]:
-            inside = inside & (share > 1 - 1e-4)
         result = np.where(inside, result / np.where(inside, share, 1), 0)
-    else:
-        inside = np.ones(out_px, dtype=np.bool_)
     if data.dtype.kind in "iu":
         limits = np.iinfo(data.dtype)
         result = np.clip(np.rint(result), limits.min, limits.max)
     return result.astype(data.dtype), inside
 
 
-def _nearest(valid: NDArray[np.bool_], out_px: tuple[int, int]) -> NDArray[np.bool_]:
-    rows, cols = (
-        (2 * np.arange(out) + 1) * n // (2 * out) for out, n in zip(out_px, valid.shape, strict=True)
-    )
+def any_valid(valid: NDArray[np.bool_], out_px: tuple[int, int]) -> NDArray[np.bool_]:
+    """Validity ``(H, W)`` brought to ``out_px`` so that no valid pixel is lost.
+
+    Enlarged, a pixel is valid if the one that its centre lies in is; shrunk, if any pixel is whose centre
+    lies in it.
+    """
+    for axis, out in enumerate(out_px):
+        length = valid.shape[axis]
+        if out < length:
+            starts = -((out - 2 * length * np.arange(out)) // (2 * out))  # ceil(i * length / out - 1/2)
+            valid = np.logical_or.reduceat(valid, starts, axis=axis)
+        else:
+            valid = valid.take(_centres(length, out), axis=axis)
+    return valid
+
+
+def nearest_valid(valid: NDArray[np.bool_], out_px: tuple[int, int]) -> NDArray[np.bool_]:
+    """Validity ``(H, W)`` brought to ``out_px``: that of the pixel at the centre of each."""
+    rows, cols = (_centres(n, out) for n, out in zip(valid.shape, out_px, strict=True))
     return valid[np.ix_(rows, cols)]
+
+
+def _centres(length: int, out: int) -> NDArray[np.int64]:
+    """Of ``length`` pixels, those that the centres of ``out`` pixels lie in."""
+    return (2 * np.arange(out) + 1) * length // (2 * out)

@@ -21,7 +21,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from nirlora.errors import RasterError
 from nirlora.protocol import LayerRef
 from nirlora.raster.grid import Window
-from nirlora.raster.resample import resample
+from nirlora.raster.resample import nearest_valid, resample
 
 _SAYS_MASK = re.compile(r"alpha|mask|opacity|transparen", re.I)
 _SAYS_SPECTRAL = re.compile(
@@ -129,8 +129,8 @@ class RasterSource:
         Args:
             window: May stick out of the raster; outside, data is 0 and invalid.
             bands: 1-based.
-            out_px: ``(rows, cols)`` to bring the window to: bilinear over valid pixels. Enlarged, a
-                pixel is valid if the pixel it lies in is; shrunk, if all pixels under it are.
+            out_px: ``(rows, cols)`` to bring the window to: bilinear over valid pixels. A pixel is
+                valid if the one that its centre lies in is.
 
         Returns:
             Data ``(len(bands), rows, cols)`` in the file's dtype, unscaled, and validity
@@ -156,7 +156,10 @@ class RasterSource:
             data, valid = self._read_padded(window, inside, bands)
         if out_px is None or out_px == data.shape[1:]:
             return data, valid
-        return resample(data, valid, out_px)
+        data, _ = resample(data, valid, out_px)
+        valid = nearest_valid(valid, out_px)
+        data[:, ~valid] = 0
+        return data, valid
 
     def _read_padded(
         self, window: Window, inside: Window | None, bands: Sequence[int]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nirlora.bands.reader import ChannelReader
 from nirlora.protocol import NO_CLASS
 from nirlora.raster.grid import Window
+from nirlora.raster.resample import any_valid
 from nirlora.training.augment import AugmentConfig, jitter, orient
 from nirlora.vector.labels import LabelSource
 
@@ -89,10 +90,10 @@ class ChipSampler:
             width=size,
             height=size,
         )
-        x, y, valid = read_chip(layer, window, self.spec.input_px)
+        x, y, seen = read_chip(layer, window, self.spec.input_px)
         if self.spec.augment.gain or self.spec.augment.offset:
             jitter(x, self._mean, self._std, rng, self.spec.augment)
-            x[:, ~valid] = 0.0
+            x[:, ~seen] = 0.0
         return self._orient(x, y, rng) if self.spec.augment.orientation else (x, y)
 
     @staticmethod
@@ -114,17 +115,12 @@ def read_chip(
 
     Returns:
         Pixels ``(C, input_px, input_px)`` standardised, labels ``(height, width)`` of the window in raster
-        pixels (255 where unlabelled or invalid), and validity ``(input_px, input_px)``.
+        pixels (255 where unlabelled or invalid), and where there are pixels ``(input_px, input_px)``.
     """
-    out_px = None if input_px == window.width else (input_px, input_px)
-    x, valid = layer.reader.read(window, out_px)
+    x, valid = layer.reader.read(window, (input_px, input_px))
     y = layer.labels.rasterise(window, layer.groups)
-    if out_px is None:
-        y[~valid] = NO_CLASS
-    else:
-        nearest = (np.arange(window.width) * input_px) // window.width
-        y[~valid[np.ix_(nearest, nearest)]] = NO_CLASS
-    return x, y, valid
+    y[~valid] = NO_CLASS
+    return x, y, any_valid(valid, (input_px, input_px))
 
 
 def prefetch(sampler: ChipSampler, steps: range, depth: int = 3) -> Iterator[Chips]:
