@@ -8,6 +8,7 @@ exactly, and peft adapts two of them by their full names. Merging puts one plain
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -71,29 +72,41 @@ def apply(backbone: Backbone, options: AdapterOptions) -> None:
     """
     if options.rank < 1:
         raise OptionError(f"LoRA needs a rank of at least 1, got {options.rank}.")
-    attentions = backbone.attentions()
-    for index in chosen_blocks(options.blocks, len(attentions)):
-        attention = attentions[index][1]
+    attentions = [attention for _, attention in backbone.attentions()]
+    chosen = [attentions[index] for index in chosen_blocks(options.blocks, len(attentions))]
+    inject(backbone, chosen, options.rank, options.alpha)
+
+
+def inject(network: nn.Module, attentions: Sequence[nn.Module], rank: int, alpha: float = 0.0) -> None:
+    """Adapt q and v of some attentions inside ``network``; every other parameter of it gets frozen.
+
+    Args:
+        network: What the attentions are part of.
+        attentions: Modules with a fused ``qkv``.
+        rank: Rank of the update.
+        alpha: The update is scaled by alpha / rank; 0: equal to rank.
+    """
+    for attention in attentions:
         attention.qkv = SplitQKV(cast(nn.Linear, attention.qkv))
         # Eva keeps the bias outside of its qkv: adding it afterwards is the path that calls qkv as a module
         if getattr(attention, "q_bias", None) is not None:
             attention.__dict__["qkv_bias_separate"] = True
-    names = [n for n, m in backbone.named_modules() if isinstance(m, SplitQKV)]
+    names = [n for n, m in network.named_modules() if isinstance(m, SplitQKV)]
     config = LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha or options.rank,
+        r=rank,
+        lora_alpha=alpha or rank,
         lora_dropout=0.0,
         bias="none",
         target_modules=rf"({'|'.join(re.escape(n) for n in names)})\.(q|v)",
     )
-    inject_adapter_in_model(config, backbone)
+    inject_adapter_in_model(config, network)
 
 
-def merge(backbone: Backbone) -> None:
+def merge(network: nn.Module) -> None:
     """Put fused layers back, with the updates folded in."""
-    for _, attention in backbone.attentions():
-        if isinstance(attention.qkv, SplitQKV):
-            attention.qkv = attention.qkv.fuse()
+    split = [m for m in network.modules() if isinstance(getattr(m, "qkv", None), SplitQKV)]
+    for attention in split:
+        attention.qkv = attention.qkv.fuse()
 
 
 SPEC = AdapterSpec(
