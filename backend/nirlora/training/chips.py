@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,15 @@ from nirlora.training.augment import AugmentConfig, jitter, orient
 from nirlora.vector.labels import LabelSource
 
 Chips = tuple[NDArray[np.float32], NDArray[np.uint8]]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Batches(Protocol[T_co]):
+    """Batches by their number, each a pure function of it."""
+
+    def batch(self, step: int) -> T_co:
+        """Batch ``step``."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,8 @@ class ChipSampler:
         size = self.spec.chip_px
         margin = size // 8
         window = Window(
-            col_off=self._place(rng, col, size, margin, layer.reader.source.width),
-            row_off=self._place(rng, row, size, margin, layer.reader.source.height),
+            col_off=place(rng, col, size, margin, layer.reader.source.width),
+            row_off=place(rng, row, size, margin, layer.reader.source.height),
             width=size,
             height=size,
         )
@@ -97,15 +107,18 @@ class ChipSampler:
         return self._orient(x, y, rng) if self.spec.augment.orientation else (x, y)
 
     @staticmethod
-    def _place(rng: np.random.Generator, at: int, size: int, margin: int, length: int) -> int:
-        """Window start with pixel ``at`` anywhere but in the margin, moved into the raster if it fits."""
-        start = at - int(rng.integers(margin, size - margin))
-        return int(np.clip(start, 0, length - size)) if length >= size else (length - size) // 2
-
-    @staticmethod
     def _orient(x: NDArray[np.float32], y: NDArray[np.uint8], rng: np.random.Generator) -> Chips:
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         return np.ascontiguousarray(orient(x, turns, flip)), np.ascontiguousarray(orient(y, turns, flip))
+
+
+def place(rng: np.random.Generator, at: int, size: int, margin: int, length: int) -> int:
+    """Start of a window of ``size`` with pixel ``at`` anywhere but in the margin.
+
+    It is moved into the raster of ``length`` if it fits, else the raster lies in its middle.
+    """
+    start = at - int(rng.integers(margin, size - margin))
+    return int(np.clip(start, 0, length - size)) if length >= size else (length - size) // 2
 
 
 def read_chip(
@@ -123,12 +136,12 @@ def read_chip(
     return x, y, any_valid(valid, (input_px, input_px))
 
 
-def prefetch(sampler: ChipSampler, steps: range, depth: int = 3) -> Iterator[Chips]:
+def prefetch(sampler: Batches[T], steps: range, depth: int = 3) -> Iterator[T]:
     """Yield the batches of ``steps`` in order, drawn by a thread that stays ``depth`` batches ahead."""
-    ready: queue.Queue[Chips | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[T | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: Chips | BaseException | None) -> None:
+    def put(item: T | BaseException | None) -> None:
         while not stop.is_set():
             with suppress(queue.Full):
                 ready.put(item, timeout=0.1)
