@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import time
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 from urllib.parse import quote, urlencode
 
@@ -25,6 +26,9 @@ from .protocol import (
     from_dict,
     to_dict,
 )
+from .translation import translate
+
+_tr = partial(translate, "Client")
 
 Request = Union[TrainRequest, SegmentRequest, EvaluateRequest, ExportRequest]
 T = TypeVar("T")
@@ -157,8 +161,8 @@ class Client:
         except socket.timeout:
             info = ErrorInfo(
                 "timeout",
-                f"The backend did not answer within {limit_s:.0f} s.",
-                "It may be very busy; try again.",
+                _tr("The backend did not answer within {:.0f} s.").format(limit_s),
+                _tr("It may be very busy; try again."),
             )
             raise BackendError(info, 504) from None
         except _LOST as error:
@@ -183,8 +187,9 @@ class Client:
 
     def _gone(self, error: Exception) -> BackendGone:
         reason = self._explain() or f"{type(error).__name__}: {error}"
-        hint = "It is started again with the next action."
-        return BackendGone(f"The backend is not running any more. {reason}".strip(), hint=hint)
+        hint = _tr("It is started again with the next action.")
+        message = _tr("The backend is not running any more.")
+        return BackendGone(f"{message} {reason}", hint=hint)
 
 
 def _job(job_id: str) -> str:
@@ -199,7 +204,8 @@ def _answer(status: int, body: bytes) -> Any:
         info = from_dict(ErrorInfo, json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
         text = body[:300].decode("utf-8", "replace").strip()
-        info = ErrorInfo("internal", f"The backend answered {status} {text}".strip(), "Look at its log.")
+        message = _tr("The backend answered: {}").format(f"{status} {text}".strip())
+        info = ErrorInfo("internal", message, _tr("Look at its log."))
     raise BackendError(info, status)
 
 
@@ -233,7 +239,7 @@ def _listed(data: Any, key: str) -> List[Any]:
 def _misunderstood(detail: str) -> BackendError:
     info = ErrorInfo(
         "protocol_mismatch",
-        f"The backend's answer is not what this plugin expects ({detail}).",
-        "Plugin and backend have different versions: update the backend in the set-up panel.",
+        _tr("The backend's answer is not what this plugin expects ({}).").format(detail),
+        _tr("Plugin and backend have different versions: update the backend in the set-up panel."),
     )
     return BackendError(info, 502)

@@ -34,6 +34,7 @@ class NirLoraPlugin:
 
     def initProcessing(self) -> None:
         """Add the algorithms; all that qgis_process asks for."""
+        self._translate()
         from .processing.provider import NirLoraProvider
 
         self._provider = NirLoraProvider()
@@ -43,7 +44,6 @@ class NirLoraPlugin:
 
     def initGui(self) -> None:
         """Add the algorithms, the toolbar button and the menu entries."""
-        self._translate()
         self.initProcessing()
         iface = self._iface
         self.dock_action = self._action(self.tr("NIR-LoRA panel"), "icon.svg", self._toggle_dock)

@@ -2,8 +2,8 @@
 
 PLUGINS is the folder that holds plugins, for example ``<profile>/python/plugins``. In it the folder
 ``nir_lora_plugin`` appears as an installed plugin has it (metadata.txt, LICENSE and resources inside), made
-of links, so that an edit in the checkout is what QGIS loads. Run it again after adding a file at the top of
-the package; it replaces what it made before, and nothing else.
+of links, so that an edit in the checkout is what QGIS loads. Translations are compiled beside their sources.
+Run it again after adding a file at the top of the package; it replaces what it made before, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+
+from make_translations import compile_all
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "nir_lora_plugin"
@@ -27,6 +29,7 @@ def link_plugin(plugins: Path) -> Path:
     if target.is_symlink() or target.is_dir():
         _remove(target)
     target.mkdir(parents=True)
+    compile_all()
     package = [path for path in (ROOT / NAME).iterdir() if path.name != "__pycache__"]
     for source in [*package, *(ROOT / name for name in BESIDE)]:
         (target / source.name).symlink_to(source, target_is_directory=source.is_dir())

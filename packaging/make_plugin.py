@@ -23,6 +23,7 @@ import zipfile
 from pathlib import Path
 
 from package_rules import NAME, problems, read_versions
+from qm import compile_ts
 
 ROOT = Path(__file__).resolve().parents[1]
 WHEEL_SOURCES = (
@@ -34,7 +35,7 @@ WHEEL_SOURCES = (
     "nir_lora_plugin/protocol",
 )
 # All that may lie in the package and in resources; another kind of file is a mistake until it is added here.
-SUFFIXES = {".py", ".svg", ".png", ".qml", ".qm", ".ts", ".json", ".html", ".txt"}
+SUFFIXES = {".py", ".svg", ".png", ".qml", ".qm", ".json", ".html", ".txt"}
 CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 
 
@@ -61,15 +62,18 @@ def package_files() -> dict[str, bytes]:
     Raises:
         ValueError: A file is of a kind that does not belong into the package.
     """
-    found = {name: ROOT / name for name in ("metadata.txt", "LICENSE")}
+    found = {name: (ROOT / name).read_bytes() for name in ("metadata.txt", "LICENSE")}
     for folder, prefix in ((ROOT / NAME, ""), (ROOT / "resources", "resources/")):
         for path in folder.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found[prefix + path.relative_to(folder).as_posix()] = path
-    strange = [name for name, path in found.items() if path.suffix not in SUFFIXES and name != "LICENSE"]
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".ts", ".qm"):
+                found[prefix + path.relative_to(folder).as_posix()] = path.read_bytes()
+    for path in (ROOT / "resources").rglob("*.ts"):  # translators' files go as what Qt loads
+        name = path.with_suffix(".qm").relative_to(ROOT).as_posix()
+        found[name] = compile_ts(path.read_bytes())
+    strange = [name for name in found if Path(name).suffix not in SUFFIXES and name != "LICENSE"]
     if strange:
         raise ValueError(f"{strange[0]} is no kind of file that belongs into the plugin; see SUFFIXES")
-    return {name: path.read_bytes() for name, path in found.items()}
+    return found
 
 
 def wheel_files() -> dict[str, bytes]:

@@ -7,10 +7,12 @@ import sys
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Callable, Dict, Mapping, Optional
 
 from nir_lora_plugin import paths
 from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.translation import translate
 
 from .advice import explain
 from .environment import scrubbed_environment
@@ -21,6 +23,8 @@ from .pip_config import PipConfig, without_credentials
 from .pythons import find_interpreters
 from .state import Marker, Stamp, read_marker, write_record
 from .steps import STEPS, InstallOptions, Step, Work
+
+_tr = partial(translate, "Setup")
 
 Report = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
@@ -36,8 +40,8 @@ def bundled(build: str = "auto", proxy: str = "", fresh: bool = False) -> Instal
     pin = paths.wheel_pin(wheel.parent) if wheel else None
     if wheel is None or pin is None:
         raise SetupError(
-            "No backend came with this plugin.",
-            hint="Install the plugin from its zip, or choose a Python that has nirlora.",
+            _tr("No backend came with this plugin."),
+            hint=_tr("Install the plugin from its zip, or choose a Python that has nirlora."),
             code="no_wheel",
         )
     return InstallOptions(wheel, pin.version, pin.sha256, build, proxy, fresh)
@@ -63,7 +67,7 @@ def install(home: Home, options: InstallOptions, report: Report, is_cancelled: I
     begun = time.monotonic()
     try:
         with InstallLock(home.lock):
-            report(0.0, "Looking at this computer ...")
+            report(0.0, _tr("Looking at this computer ..."))
             work = _prepare(home, options, is_cancelled)
             marker = _begin(home, options)
             with home.install_log.open("a", encoding="utf-8", buffering=1) as log:
@@ -73,7 +77,7 @@ def install(home: Home, options: InstallOptions, report: Report, is_cancelled: I
             home.marker.unlink()
     except OSError as error:
         raise _from_system(error) from error
-    report(1.0, f"Ready: {stamp.device}")
+    report(1.0, _tr("Ready on {}.").format(stamp.device))
     return stamp
 
 
@@ -101,7 +105,7 @@ def _do_steps(work: Work, marker: Marker, report: Report, log: Callable[[str], o
         if step.name in marker.done and not step.always:
             continue
         _connect(work, step, report, log)
-        work.say(f"{step.title} ...")
+        work.say(f"{step.shown} ...")
         step.run(work)
         marker = replace(marker, done=(*marker.done, step.name))
         write_record(work.home.marker, marker)
@@ -170,8 +174,8 @@ def _refuse_foreign(home: Home) -> None:
     """Never clear a folder that somebody else made."""
     if home.env.exists() and not home.stamp.exists() and not home.marker.exists():
         raise SetupError(
-            f"{home.env} was not made by this plugin.",
-            hint="Choose another folder for the backend, or remove that one.",
+            _tr("{} was not made by this plugin.").format(home.env),
+            hint=_tr("Choose another folder for the backend, or remove that one."),
             code="foreign_folder",
         )
 
@@ -184,8 +188,10 @@ def _check_room(work: Work) -> None:
         return  # an update or a resumed run has most of it
     if free_gb < needed_gb:
         raise SetupError(
-            f"{work.home.root} has {free_gb:.1f} GB of free space; the backend needs {needed_gb:.0f} GB.",
-            hint="Free some space, or choose another folder for the backend.",
+            _tr("{} has {:.1f} GB of free space; the backend needs {:.0f} GB.").format(
+                work.home.root, free_gb, needed_gb
+            ),
+            hint=_tr("Free some space, or choose another folder for the backend."),
             code="no_space",
         )
 
@@ -193,7 +199,7 @@ def _check_room(work: Work) -> None:
 def _stamp(work: Work, seconds: float) -> Stamp:
     options, test = work.options, work.test
     if test is None:
-        raise SetupError("The self-test did not run.", code="bug")
+        raise SetupError(_tr("The self-test did not run."), code="bug")
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Stamp(
         options.version,

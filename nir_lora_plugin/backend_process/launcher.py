@@ -7,15 +7,19 @@ import json
 import secrets
 import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 from typing import IO, Optional, Sequence, cast
 
 from nir_lora_plugin.client import Client
 from nir_lora_plugin.errors import BackendGone
 from nir_lora_plugin.protocol import PROTOCOL, Handshake, ProtocolError, from_dict
+from nir_lora_plugin.translation import translate
 
 from .environment import popen_options, scrubbed_environment
 from .logs import rotate, tail
+
+_tr = partial(translate, "Setup")
 
 START_S = 60.0
 STOP_S = 4.0
@@ -100,9 +104,9 @@ class Backend:
         except subprocess.TimeoutExpired:
             return ""
         said = tail(self.log_path, 6, self._log_start)
-        return f"It ended with {_how(code)}." + (
-            f" Its last words ({self.log_path}):\n{said}" if said else ""
-        )
+        ended = _tr("It ended with {}.").format(_how(code))
+        last = _tr("Its last words ({}):").format(self.log_path)
+        return f"{ended} {last}\n{said}" if said else ended
 
     def _give_up(self) -> None:
         self._gave_up = True
@@ -126,29 +130,29 @@ class Backend:
                     **popen_options(),
                 )
         except OSError as error:
-            hint = "Repair the backend in the set-up panel, or choose another Python there."
-            raise BackendGone(
-                f"The backend cannot be started with {self.python}: {error}.", hint=hint, code="backend_start"
-            ) from error
+            hint = _tr("Repair the backend in the set-up panel, or choose another Python there.")
+            message = _tr("The backend cannot be started with {}: {}.")
+            raise BackendGone(message.format(self.python, error), hint=hint, code="backend_start") from error
 
     def _checked(self, line: bytes) -> Handshake:
         """The handshake in ``line``; raises BackendGone if it is none that this plugin understands."""
         if not line and self._stopped:
-            raise BackendGone("The backend was stopped while it started.", code="backend_stopped")
+            raise BackendGone(_tr("The backend was stopped while it started."), code="backend_stopped")
         if not line:
-            late = f"It said nothing within {self._start_s:.0f} s. " if self._gave_up else ""
-            reason = late + self.last_words()
+            late = _tr("It said nothing within {:.0f} s.").format(self._start_s)
+            parts = [_tr("The backend did not start."), late if self._gave_up else ""]
             raise BackendGone(
-                f"The backend did not start. {reason}",
-                hint="Repair the backend in the set-up panel; its diagnostics say more.",
+                " ".join(filter(None, [*parts, self.last_words()])),
+                hint=_tr("Repair the backend in the set-up panel; its diagnostics say more."),
                 code="backend_start",
             )
         try:
             handshake = from_dict(Handshake, json.loads(line))
         except (ValueError, ProtocolError) as error:
-            raise _mismatch(f"a handshake that it cannot read ({error})") from error
+            raise _mismatch(_tr("a handshake that cannot be read ({})").format(error)) from error
         if handshake.protocol != PROTOCOL:
-            raise _mismatch(f"protocol {handshake.protocol} (version {handshake.version})")
+            got = _tr("protocol {} (version {})")
+            raise _mismatch(got.format(handshake.protocol, handshake.version))
         return handshake
 
 
@@ -165,14 +169,15 @@ def _exchange(process: subprocess.Popen[bytes], token: str) -> bytes:
 
 def _mismatch(got: str) -> BackendGone:
     return BackendGone(
-        f"The backend speaks {got}; this plugin needs protocol {PROTOCOL}.",
-        hint="Update the backend in the set-up panel.",
+        _tr("The backend speaks {}; this plugin needs protocol {}.").format(got, PROTOCOL),
+        hint=_tr("Update the backend in the set-up panel."),
         code="protocol_mismatch",
     )
 
 
 def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    words = _tr("signal {}") if code < 0 else _tr("exit code {}")
+    return words.format(abs(code))
 
 
 def _drain(stream: IO[bytes]) -> None:

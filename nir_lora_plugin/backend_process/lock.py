@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Optional, Type
 
 from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.translation import translate
+
+_tr = partial(translate, "Setup")
 
 if sys.platform == "win32":
     import msvcrt
@@ -48,8 +52,8 @@ class InstallLock:
                 if time.monotonic() > deadline:
                     file.close()
                     raise SetupError(
-                        "The backend is already being installed, here or by another QGIS.",
-                        hint="Wait until it is done.",
+                        _tr("The backend is already being installed, here or by another QGIS."),
+                        hint=_tr("Wait until it is done."),
                         code="busy",
                     ) from error
             time.sleep(0.05)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Optional, Tuple
 
 from nir_lora_plugin import paths
 from nir_lora_plugin.client import Client
 from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.translation import translate
 
 from .home import Home, find_home
 from .launcher import Backend
 from .state import BackendState, read_state
+
+_tr = partial(translate, "Setup")
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,14 @@ class BackendManager:
         if self.is_running:
             backend = self._backend
             version = backend.handshake.version if backend and backend.handshake else ""
-            return BackendState.RUNNING, f"Version {version} is running." if version else "It is starting."
+            running = _tr("Version {} is running.").format(version)
+            return BackendState.RUNNING, running if version else _tr("It is starting.")
         python = self.foreign_python
         if python is None:
             return read_state(self.home.root, paths.plugin_version(), paths.wheel_sha256())
         if python.is_file():
-            return BackendState.READY, f"Uses {python}."
-        return BackendState.BROKEN, f"The chosen Python is not there: {python}."
+            return BackendState.READY, _tr("Uses {}.").format(python)
+        return BackendState.BROKEN, _not_there(python)
 
     def python(self) -> Path:
         """The Python that runs the backend.
@@ -83,13 +88,13 @@ class BackendManager:
         if python is None:
             state, detail = read_state(self.home.root, paths.plugin_version(), paths.wheel_sha256())
             if state is not BackendState.READY:
-                hint = "Open the NIR-LoRA dock: its set-up installs, repairs and updates the backend."
+                hint = _tr("Open the NIR-LoRA dock: its set-up installs, repairs and updates the backend.")
                 raise SetupError(detail, hint=hint, code=state.name.lower())
             return self.home.python
         if not python.is_file():
             raise SetupError(
-                f"The chosen Python is not there: {python}.",
-                hint="Choose another one in the set-up panel, or install the plugin's own.",
+                _not_there(python),
+                hint=_tr("Choose another one in the set-up panel, or install the plugin's own."),
                 code="no_python",
             )
         return python
@@ -116,6 +121,10 @@ class BackendManager:
         backend, self._backend = self._backend, None
         if backend is not None:
             backend.stop()
+
+
+def _not_there(python: Path) -> str:
+    return _tr("The chosen Python is not there: {}.").format(python)
 
 
 _manager: Optional[BackendManager] = None

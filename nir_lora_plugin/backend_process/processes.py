@@ -10,12 +10,16 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Callable, Deque, Mapping, Optional, Sequence, cast
 
 from nir_lora_plugin.errors import Cancelled
+from nir_lora_plugin.translation import translate
 
 from .environment import popen_options
+
+_tr = partial(translate, "Setup")
 
 _KEPT_LINES = 400
 
@@ -72,7 +76,7 @@ def run(
     try:
         while True:
             if is_cancelled():
-                raise Cancelled("The installation was stopped.")
+                raise Cancelled(_tr("The installation was stopped."))
             try:
                 line = lines.get(timeout=0.1)
             except queue.Empty:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
 from nir_lora_plugin.errors import SetupError
 from nir_lora_plugin.protocol import PROTOCOL
+from nir_lora_plugin.translation import translate
 
 from .advice import explain
 from .environment import scrubbed_environment
 from .launcher import Backend
 from .processes import run
+
+_tr = partial(translate, "Setup")
 
 _DOCTOR = "import json; from nirlora.doctor import examine; print(json.dumps(examine().to_dict()))"
 _WHO = (
@@ -53,24 +57,31 @@ def identify(python: Path, is_cancelled: Callable[[], bool] = lambda: False) -> 
     outcome = run(command, scrubbed_environment(), is_cancelled=is_cancelled, timeout_s=60)
     if outcome.code == -1:
         raise SetupError(
-            f"{python} cannot be started.",
-            hint="Choose the python program of an environment.",
+            _tr("{} cannot be started.").format(python),
+            hint=_tr("Choose the python program of an environment."),
             code="no_python",
         )
     if "No module named 'nirlora'" in outcome.output:
-        hint = f"Install it there with: {python} -m pip install <the wheel in the plugin's folder>"
-        raise SetupError(f"{python} has no nirlora.", hint=hint, code="no_nirlora")
+        command_line = f"{python} -m pip install <the wheel in the plugin's folder>"
+        raise SetupError(
+            _tr("{} has no nirlora.").format(python),
+            hint=_tr("Install it there with: {}").format(command_line),
+            code="no_nirlora",
+        )
     if outcome.code != 0 or not outcome.last_json:
         last = (outcome.output.splitlines() or [""])[-1]
         raise SetupError(
-            f"nirlora of {python} does not work: {last}", hint="Reinstall it there.", code="broken"
+            _tr("nirlora of {} does not work: {}").format(python, last),
+            hint=_tr("Reinstall it there."),
+            code="broken",
         )
     identity = Identity(**json.loads(outcome.last_json))
     if identity.protocol != PROTOCOL:
         raise SetupError(
-            f"nirlora {identity.version} of {python} speaks protocol {identity.protocol}, "
-            f"this plugin needs {PROTOCOL}.",
-            hint="Install the wheel that came with the plugin there.",
+            _tr("nirlora {} of {} speaks protocol {}, this plugin needs {}.").format(
+                identity.version, python, identity.protocol, PROTOCOL
+            ),
+            hint=_tr("Install the wheel that came with the plugin there."),
             code="protocol_mismatch",
         )
     return identity
@@ -98,12 +109,13 @@ def self_test(
     report: Dict[str, Any] = json.loads(outcome.last_json) if outcome.code == 0 and outcome.last_json else {}
     if not report:
         info = explain(outcome.output, outcome.code)
-        raise SetupError(f"The self-test did not run. {info.message}", hint=info.hint, code=info.code)
+        message = _tr("The self-test did not run.")
+        raise SetupError(f"{message} {info.message}", hint=info.hint, code=info.code)
     for check in report["checks"]:
         on_line(f"{check['name']}: {check['detail']}")
     if not report["usable"]:
         raise SetupError(*_first_problem(report), code="self_test")
-    on_line("Starting the backend ...")
+    on_line(_tr("Starting the backend ..."))
     backend = Backend(python, state_dir, program=("-I", "-m", "nirlora.server", "--no-warm"))
     try:
         backend.start().health()
@@ -113,8 +125,10 @@ def self_test(
     warnings = [f"{problem['message']} {problem['cure']}" for problem in report["problems"]]
     if has_gpu and not device.startswith("cuda"):
         warnings.append(
-            "There is an NVIDIA GPU, but torch cannot use it: install again with the GPU build, or update "
-            "the driver. Until then the CPU is used."
+            _tr(
+                "There is an NVIDIA GPU, but torch cannot use it: install again with the GPU build, or "
+                "update the driver. Until then the CPU is used."
+            )
         )
     return Passed(identity, device, tuple(warnings), report["versions"])
 
@@ -128,4 +142,5 @@ def _best_device(report: Dict[str, Any]) -> str:
 
 def _first_problem(report: Dict[str, Any]) -> Tuple[str, ...]:
     problems = report["problems"] or [{"message": "no device works", "cure": ""}]
-    return (f"The self-test failed: {problems[0]['message']} {problems[0]['cure']}".strip(),)
+    said = f"{problems[0]['message']} {problems[0]['cure']}".strip()
+    return (_tr("The self-test failed: {}").format(said),)

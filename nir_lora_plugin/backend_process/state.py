@@ -5,13 +5,17 @@ from __future__ import annotations
 import enum
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from nir_lora_plugin.protocol import ProtocolError, from_dict
+from nir_lora_plugin.translation import translate
 
 from .home import Home
 from .lock import is_held
+
+_tr = partial(translate, "Setup")
 
 
 class BackendState(enum.Enum):
@@ -61,27 +65,31 @@ def read_state(root: Path, version: str = "", wheel_sha256: str = "") -> Tuple[B
     """
     home = Home(root)
     if is_held(home.lock):
-        return BackendState.INSTALLING, "This takes a few minutes; QGIS can be used meanwhile."
+        return BackendState.INSTALLING, _tr("This takes a few minutes; QGIS can be used meanwhile.")
     if home.marker.exists():
-        return BackendState.INCOMPLETE, "An installation was begun and not finished; it can be resumed."
+        return BackendState.INCOMPLETE, _tr("An installation was begun and not finished; it can be resumed.")
     if not home.stamp.exists():
         if home.env.exists():
-            return BackendState.BROKEN, f"{home.env} holds something that this plugin did not install."
-        return BackendState.NOT_INSTALLED, "The backend is not installed on this computer yet."
+            return BackendState.BROKEN, _tr("{} holds something that this plugin did not install.").format(
+                home.env
+            )
+        return BackendState.NOT_INSTALLED, _tr("The backend is not installed on this computer yet.")
     try:
         stamp = read_stamp(home)
     except (OSError, ValueError) as error:
-        return BackendState.BROKEN, f"The installation's record cannot be read: {error}."
+        return BackendState.BROKEN, _tr("The installation's record cannot be read: {}.").format(error)
     if not home.python.exists():  # follows the link: the Python below it may be gone
         return (
             BackendState.BROKEN,
-            f"Its Python is gone: {home.python}. The system's Python may have changed.",
+            _tr("Its Python is gone: {}. The system's Python may have changed.").format(home.python),
         )
     if version and stamp.version != version:
-        return BackendState.OUTDATED, f"Version {stamp.version} is installed, this plugin needs {version}."
+        return BackendState.OUTDATED, _tr("Version {} is installed, this plugin needs {}.").format(
+            stamp.version, version
+        )
     if wheel_sha256 and stamp.wheel_sha256 != wheel_sha256:
-        return BackendState.OUTDATED, f"Another build of version {stamp.version} is installed."
-    return BackendState.READY, f"Version {stamp.version}, {stamp.device or 'device unknown'}."
+        return BackendState.OUTDATED, _tr("Another build of version {} is installed.").format(stamp.version)
+    return BackendState.READY, _tr("Version {}, {}.").format(stamp.version, stamp.device or "?")
 
 
 def read_stamp(home: Home) -> Stamp:

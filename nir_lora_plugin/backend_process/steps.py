@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
 from nir_lora_plugin import paths
 from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.translation import noted, translate
 
 from . import uv
 from .advice import advise, explain
@@ -20,6 +22,8 @@ from .processes import Outcome, run
 from .pythons import Interpreter
 from .self_test import Passed, self_test
 from .tools import Command, PipTool, Tool, UvTool, download_command
+
+_tr = partial(translate, "Setup")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,11 @@ class Step:
     run: Callable[[Work], None]
     always: bool = False
 
+    @property
+    def shown(self) -> str:
+        """The title in the user's language."""
+        return _tr(self.title)
+
 
 def get_tool(work: Work) -> None:
     """Find uv or fetch it; without it, venv and pip do."""
@@ -102,7 +111,7 @@ def get_tool(work: Work) -> None:
     able = next((one for one in work.interpreters if one.fits and one.has_venv), None)
     if advise(outcome.output, outcome.code).code != "no_match" or able is None:
         raise _failure(outcome)
-    work.say("There is no uv for this system; venv and pip take its place.")
+    work.say(_tr("There is no uv for this system; venv and pip take its place."))
     work.tool = PipTool(able)
 
 
@@ -123,8 +132,8 @@ def install_packages(work: Work) -> None:
     """Install the wheel and all it needs."""
     if paths.sha256_of(work.options.wheel) != work.options.sha256:
         raise SetupError(
-            f"{work.options.wheel.name} is damaged: its SHA-256 is not the one beside it.",
-            hint="Install the plugin again.",
+            _tr("{} is damaged: its SHA-256 is not the one beside it.").format(work.options.wheel.name),
+            hint=_tr("Install the plugin again."),
             code="hash",
         )
     own_index = PipConfig(work.environment).has_own_index
@@ -139,7 +148,7 @@ def install_packages(work: Work) -> None:
         if not advise(outcome.output, outcome.code).retry:
             break
         if source:
-            work.say("The builds of torch cannot be reached; taking torch from the package index.")
+            work.say(_tr("The builds of torch cannot be reached; taking torch from the package index."))
     raise _failure(outcome)
 
 
@@ -156,10 +165,10 @@ def try_it(work: Work) -> None:
 
 
 STEPS: Tuple[Step, ...] = (
-    Step("tool", "Getting the installer", 0.05, get_tool, always=True),
-    Step("environment", "Making the environment", 0.03, make_environment),
-    Step("packages", "Downloading and installing packages", 0.84, install_packages),
-    Step("test", "Testing the device", 0.08, try_it, always=True),
+    Step("tool", noted("Getting the installer"), 0.05, get_tool, always=True),
+    Step("environment", noted("Making the environment"), 0.03, make_environment),
+    Step("packages", noted("Downloading and installing packages"), 0.84, install_packages),
+    Step("test", noted("Testing the device"), 0.08, try_it, always=True),
 )
 
 
@@ -171,9 +180,11 @@ def _some_pip(work: Work) -> Path:
     able = next((one for one in work.interpreters if one.has_venv), None)
     if able is None:
         raise SetupError(
-            "There is neither uv nor a Python with pip on this computer.",
-            hint="On Debian and Ubuntu: sudo apt install python3-venv. Elsewhere install uv or Python. "
-            "Then try again.",
+            _tr("There is neither uv nor a Python with pip on this computer."),
+            hint=_tr(
+                "On Debian and Ubuntu: sudo apt install python3-venv. Elsewhere install uv or Python. "
+                "Then try again."
+            ),
             code="no_venv",
         )
     bootstrap = work.home.tools / "bootstrap"
@@ -183,7 +194,7 @@ def _some_pip(work: Work) -> Path:
 
 def _tool(work: Work) -> Tool:
     if work.tool is None:
-        raise SetupError("The installer was not found.", code="bug")
+        raise SetupError(_tr("The installer was not found."), code="bug")
     return work.tool
 
 

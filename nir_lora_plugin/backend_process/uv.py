@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
 from nir_lora_plugin.errors import SetupError
 from nir_lora_plugin.paths import sha256_of
+from nir_lora_plugin.translation import translate
+
+_tr = partial(translate, "Setup")
 
 VERSION = "0.13.9"
 OLDEST = (0, 8)  # knows --torch-backend
@@ -60,8 +64,8 @@ def unpack(wheel: Path, tools: Path) -> Path:
     """
     if sha256_of(wheel) not in WHEEL_SHA256.values():
         raise SetupError(
-            f"{wheel.name} is not the uv that was asked for: its SHA-256 differs.",
-            hint="The package index or a proxy changes files: tell its administrator.",
+            _tr("{} is not the uv that was asked for: its SHA-256 differs.").format(wheel.name),
+            hint=_tr("The package index or a proxy changes files: tell its administrator."),
             code="hash",
         )
     target = tools / f"uv-{VERSION}"
