@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,35 @@ def summarise(confusion: NDArray[np.int64], names: tuple[str, ...]) -> dict[str,
     }
 
 
+@dataclass(frozen=True)
+class SoftScores:
+    """Soft scores of a binary map, mean and standard deviation over patches."""
+
+    jaccard: float
+    jaccard_std: float
+    f1: float
+    f1_std: float
+
+
+def soft_scores(probability: Tensor, target: Tensor) -> SoftScores:
+    """Score patches as the LoRA-NIR paper does: softly, without a threshold, patch by patch.
+
+    Far from the IoU and F1 of a whole test set (:func:`summarise`): report both.
+
+    Args:
+        probability: Positive-class probability in 0..1, ``(N, H, W)``.
+        target: 0 or 1, same shape.
+
+    Returns:
+        Means and (population) deviations over the N patches. Source: Ulku et al. 2024, authors' code.
+    """
+    pairs = [
+        (float(soft_jaccard(p, y)), float(soft_f1(p, y))) for p, y in zip(probability, target, strict=True)
+    ]
+    mean, std = np.mean(pairs, axis=0), np.std(pairs, axis=0)
+    return SoftScores(float(mean[0]), float(std[0]), float(mean[1]), float(std[1]))
+
+
 def soft_jaccard(probability: Tensor, target: Tensor) -> Tensor:
     """Soft, un-thresholded Jaccard of one patch as the LoRA-NIR authors' code scores it.
 
@@ -80,10 +110,21 @@ def soft_jaccard(probability: Tensor, target: Tensor) -> Tensor:
     Returns:
         Scalar in 0..1. Source: methods of Ulku et al. 2024, author code.
     """
-    target = target.to(probability.dtype)
+    hit, false_alarm, miss = _soft_counts(probability, target)
+    return (hit + 1e-8) / (hit + false_alarm + miss + 1e-8)
+
+
+def soft_f1(probability: Tensor, target: Tensor) -> Tensor:
+    """Soft F1 of one patch, ``2 P R / (P + R + 1e-8)``; see :func:`soft_jaccard`."""
+    hit, false_alarm, miss = _soft_counts(probability, target)
+    precision, recall = hit / (hit + false_alarm + 1e-8), hit / (hit + miss + 1e-8)
+    return 2 * precision * recall / (precision + recall + 1e-8)
+
+
+def _soft_counts(probability: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Soft true positives, false positives and false negatives; of the background in an empty patch."""
+    probability, target = probability.double(), target.double()
     if target.sum() == 0:
         target, probability = 1 - target, 1 - probability
     hit = (probability * target).sum()
-    false_alarm = (probability * (1 - target)).sum()
-    miss = ((1 - probability) * target).sum()
-    return (hit + 1e-8) / (hit + false_alarm + miss + 1e-8)
+    return hit, (probability * (1 - target)).sum(), ((1 - probability) * target).sum()

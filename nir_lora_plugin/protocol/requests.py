@@ -37,6 +37,7 @@ class TrainRequest:
     backbone: str = ""  # a name from the backbone table, or a file or folder of weights; "" the default
     pretrained: bool = True
     stem: str = "auto"  # replicate | rgb | by_role | positional | auto
+    normalisation: str = "backbone"  # backbone: its mean and std | mean: only less the training mean
     adapter: str = "lora"  # lora | frozen | full
     rank: int = 4
     alpha: float = 0.0  # 0: equal to rank (unit scale)

@@ -81,6 +81,7 @@ REQUESTS = [
         backbone="vit-b",
         pretrained=False,
         stem="rgb",
+        normalisation="mean",
         adapter="frozen",
         rank=8,
         alpha=16.0,

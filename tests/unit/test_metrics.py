@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
-from nirlora.metrics import Scores, soft_jaccard, summarise
+from nirlora.metrics import Scores, soft_f1, soft_jaccard, soft_scores, summarise
 
 
 @settings(max_examples=25, deadline=None)
@@ -54,3 +54,22 @@ def test_soft_jaccard_of_the_lora_nir_protocol():
     assert float(soft_jaccard(target, target)) == pytest.approx(1)
     assert float(soft_jaccard(torch.zeros(4), torch.zeros(4))) == pytest.approx(1)
     assert float(soft_jaccard(torch.full((4,), 0.5), target)) == pytest.approx(1 / 3)
+
+
+def test_soft_f1_of_the_lora_nir_protocol():
+    target = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    assert float(soft_f1(target, target)) == pytest.approx(1)
+    assert float(soft_f1(torch.zeros(4), torch.zeros(4))) == pytest.approx(1)
+    assert float(soft_f1(torch.full((4,), 0.5), target)) == pytest.approx(1 / 2)
+    assert float(soft_f1(1 - target, target)) == 0
+
+
+def test_soft_scores_are_of_patches_and_not_of_pixels():
+    """One perfect patch, one missed altogether, one empty and called half full."""
+    target = torch.zeros(3, 2, 2)
+    target[0, 0] = target[1, 0, 0] = 1
+    probability = torch.stack([target[0], torch.zeros(2, 2), torch.full((2, 2), 0.5)])
+    scores = soft_scores(probability, target)
+    jaccards, f1s = np.array([1, 0, 0.5]), np.array([1, 0, 2 / 3])
+    assert (scores.jaccard, scores.jaccard_std) == pytest.approx((jaccards.mean(), jaccards.std()), abs=1e-6)
+    assert (scores.f1, scores.f1_std) == pytest.approx((f1s.mean(), f1s.std()), abs=1e-6)

@@ -99,6 +99,14 @@ def train(
             rich_help_panel=MODEL,
         ),
     ] = _D.stem,
+    normalisation: Annotated[
+        str,
+        Option(
+            metavar="backbone|mean",
+            help="Of values in 0..1: the backbone's mean and deviation, or only less their own mean.",
+            rich_help_panel=MODEL,
+        ),
+    ] = _D.normalisation,
     adapter: Annotated[
         str,
         Option(

@@ -23,7 +23,7 @@ from .statistics import (
     looks_like_reflectance,
     sample_channels,
 )
-from .transform import RANGE, REFLECTANCE, ChannelTransform, InputTransform
+from .transform import CLIP_UNIT, RANGE, REFLECTANCE, ChannelTransform, InputTransform
 
 if TYPE_CHECKING:
     from nirlora.raster.grid import Window
@@ -36,7 +36,7 @@ def fit_transform(
     sources: Sequence[RasterSource],
     bands: str = "",
     *,
-    mean: Sequence[float] = (0.5,),
+    mean: Sequence[float] | None = (0.5,),
     std: Sequence[float] = (0.25,),
     scale: float | None = None,
     offset: float | None = None,
@@ -47,7 +47,8 @@ def fit_transform(
     Args:
         sources: Open rasters, at least one. Windows are sampled; memory stays bounded whatever their size.
         bands: See :func:`nirlora.bands.parse_bands`; empty is ``nir``.
-        mean, std: What the backbone expects of values in 0..1, one for all channels or one each.
+        mean, std: What the backbone expects of values in 0..1, one for all channels or one each. A mean of
+            None: that of the training rasters, channel by channel.
         scale, offset: ``reflectance = DN * scale + offset`` for all rasters, where the files do not say it.
         places: Per raster, where its labels are: looked at where the raster is nearly empty.
 
@@ -80,7 +81,7 @@ def fit_transform(
         _channel(c, s, known[0], roles[0].descriptions) for c, s in zip(channels[0], pooled, strict=True)
     )
     transform = InputTransform(fitted, _resolution(sources), kind)
-    return transform.with_normalisation(mean, std)
+    return transform.with_normalisation(_means(transform, samples) if mean is None else mean, std)
 
 
 def _sample(
@@ -158,6 +159,13 @@ def _channel(
         median=stats.median,
         p99=stats.p99,
     )
+
+
+def _means(transform: InputTransform, samples: Sequence[NDArray[np.float32]]) -> tuple[float, ...]:
+    """Mean of every channel, in units of its range and clipped as model input is."""
+    low, high = transform.column("low")[:, 0], transform.column("high")[:, 0]
+    units = [np.clip((sample - low) / (high - low), *CLIP_UNIT) for sample in samples]
+    return tuple(round(float(v), 6) for v in np.concatenate(units, axis=1).mean(axis=1))
 
 
 def _range(stats: ChannelStats) -> tuple[float, float]:

@@ -58,7 +58,9 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
 
     ``lora-nir`` is the binary protocol of Ulku et al. 2024: DeepLab ASPP head with one output, LoRA of
     rank 4 and unit scale on q and v of all blocks, 224 px chips at zoom 1, batch 8, 70 epochs, Adam at
-    1e-4 falling 9 % every five epochs, cross-entropy only, no augmentation, last weights.
+    1e-4 falling 9 % every five epochs, cross-entropy only, no augmentation, last weights. Pixels are
+    standardised as the backbone expects; the authors' code only subtracts the mean of the training
+    images, which ``normalisation="mean"`` does. Their split is :func:`nirlora.training.folds.k_fold`.
 
     Raises:
         OptionError: Unknown preset, or lora-nir without a positive class.

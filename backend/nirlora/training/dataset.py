@@ -109,15 +109,13 @@ def open_readers(
     )
 
 
-def fit_input(
-    data: TrainingSet, request: TrainRequest, mean: Sequence[float], std: Sequence[float]
-) -> InputTransform:
-    """The input transform of the training rasters together; ``mean`` and ``std`` are the backbone's."""
+def fit_input(data: TrainingSet, request: TrainRequest) -> InputTransform:
+    """The input transform of the training rasters together: scaled to 0..1, less their mean."""
     return fit_transform(
         data.sources,
         request.bands,
-        mean=mean,
-        std=std,
+        mean=None,
+        std=(1.0,),
         scale=request.reflectance_scale,
         offset=request.reflectance_offset,
         places=[[item.window for item in labels.items] for labels in data.labels],

@@ -1,4 +1,4 @@
-"""Numbers of a request that no training can use, refused before anything is read."""
+"""Values of a request that no training can use, refused before anything is read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "val_fraction": (0, 0.5),
 }
 _ZOOM = (1 / 16, 64.0)
+_NORMALISATIONS = ("backbone", "mean")
 
 
 def check_limits(request: TrainRequest) -> None:
     """Refuse what would fail, or be nonsense, hours later.
 
     Raises:
-        OptionError: A number is out of its range; the message names the option.
+        OptionError: A number is out of its range, or a word unknown; the message names it.
     """
     for name, (low, high) in _LIMITS.items():
         value = getattr(request, name)
@@ -37,6 +38,11 @@ def check_limits(request: TrainRequest) -> None:
             raise _out_of_range(name, value, low, high)
     if request.zoom and not _ZOOM[0] <= request.zoom <= _ZOOM[1]:
         raise _out_of_range("zoom", request.zoom, *_ZOOM)
+    if request.normalisation not in _NORMALISATIONS:
+        raise OptionError(
+            f"There is no normalisation {request.normalisation!r}.",
+            hint=f"Known are {', '.join(_NORMALISATIONS)}.",
+        )
 
 
 def _out_of_range(name: str, value: float, low: float, high: float) -> OptionError:

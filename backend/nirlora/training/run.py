@@ -64,7 +64,7 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
     name, source = resolve_backbone(request.backbone or DEFAULT_BACKBONE)
     spec = backbone_spec(name)
     data = open_training_set(request, stack)
-    transform = fit_input(data, request, (0.5,), (0.25,))
+    transform = fit_input(data, request)
     stem = request.stem
     if request.preset == "lora-nir" and stem == "auto" and len(transform.channels) == 3:
         stem = "positional"
@@ -73,7 +73,8 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
     unseen = known.unseen(transform.roles)
     if unseen:
         data = replace(data, warnings=(*data.warnings, _not_adapted_to(source, known.roles, unseen)))
-    transform = transform.with_normalisation(mean, std)
+    if request.normalisation == "backbone":
+        transform = transform.with_normalisation(mean, std)
     config = ModelConfig(
         backbone=name,
         backbone_source=str(Path(source).resolve()) if source else "",
