@@ -39,18 +39,20 @@ LAYERS: dict[str, set[str]] = {
     "models": _BASE | {"backbones", "adapters"},
     "inference": _DATA | _NETS,
     "training": _DATA | _NETS | {"inference"},  # its report shows a map
+    "adaptation": _DATA | _NETS | {"inference", "training"},  # the same chips, checkpoints, report
+    "self_training": _DATA | _NETS | {"inference", "training"},
     "onnx_export": _DATA | _NETS | {"inference"},
     "doctor": _BASE,
     "demo_scene": _BASE,
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
-    "api": _DATA | _NETS | {"training", "inference", "onnx_export"},
-    "jobs": _DATA | _NETS | {"training", "inference", "onnx_export", "info", "api"},
+    "api": _DATA | _NETS | {"training", "self_training", "inference", "onnx_export"},
+    "jobs": _DATA | _NETS | {"training", "self_training", "inference", "onnx_export", "info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
 HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
-_TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "onnx_export"}
+_TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "adaptation", "onnx_export"}
 HEAVY_LAYERS = _TORCH_LAYERS | {"metrics", "doctor"}
 HEAVY_MODULES = {"nirlora.jobs.execute", "nirlora.jobs.warm"}  # of the worker process alone
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
