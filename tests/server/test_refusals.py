@@ -7,12 +7,35 @@ import json
 import os
 import socket
 import stat
+from typing import cast
 
 import pytest
 
 from data.make_data import make_raster, pattern
+from nirlora.jobs.supervisor import Supervisor
 from nirlora.protocol import EvaluateRequest, ExportRequest, LayerRef, SegmentRequest, to_dict
+from nirlora.server.job_routes import job_routes
+from nirlora.server.question_routes import question_routes
 from server.harness import TOKEN, tiny_training
+
+# Every route there is; that none is missing here is tested.
+ROUTES = [
+    ("GET", "/v1/health"),
+    ("POST", "/v1/shutdown"),
+    ("GET", "/v1/jobs"),
+    ("POST", "/v1/jobs"),
+    ("GET", "/v1/jobs/a"),
+    ("GET", "/v1/jobs/a/events"),
+    ("POST", "/v1/jobs/a/cancel"),
+    ("POST", "/v1/jobs/a/resume"),
+    ("DELETE", "/v1/jobs/a"),
+    ("GET", "/v1/models"),
+    ("POST", "/v1/inspect"),
+    ("POST", "/v1/plan"),
+    ("POST", "/v1/check"),
+    ("GET", "/v1/backbones"),
+]
+WITH_BODY = [path for method, path in ROUTES if method == "POST"]
 
 
 def refused(answer, status, code):
@@ -28,6 +51,20 @@ def refused(answer, status, code):
 @pytest.mark.parametrize("path", ["/v1/health", "/v1/jobs", "/v1/nothing"])
 def test_without_the_token_nothing_is_told(cold, header, path):
     refused(cold.ask("GET", path, Authorization=header), 401, "unauthorised")
+
+
+def test_every_route_is_in_these_tests():
+    nobody = cast(Supervisor, None)
+    routes = [*job_routes(nobody).routes, *question_routes(nobody).routes]
+    known = {(method, route.path.replace("{job_id}", "a")) for route in routes for method in route.methods}
+    assert known | {("GET", "/v1/health"), ("POST", "/v1/shutdown")} == set(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path"), [*ROUTES, ("GET", "/v1/nothing")])
+def test_no_route_answers_a_stranger(cold, method, path):
+    refused(cold.ask(method, path, Authorization="Bearer wrong"), 401, "unauthorised")
+    refused(cold.ask(method, path, Host="evil.example"), 403, "forbidden")
+    refused(cold.ask(method, path, Origin="https://evil.example"), 403, "forbidden")
 
 
 def test_names_that_a_web_page_could_use_are_refused(cold):
@@ -79,14 +116,12 @@ def test_unknown_jobs(cold, method, path):
 
 
 @pytest.mark.parametrize("body", [b"{", b"nonsense", b"\xff\xfe", b"[" * 100_000, b'{"kind": NaN}'])
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/plan", "/v1/inspect", "/v1/jobs/a/cancel", "/v1/shutdown"])
+@pytest.mark.parametrize("path", WITH_BODY)
 def test_bodies_that_are_no_json(cold, path, body):
     refused(cold.ask("POST", path, body), 400, "bad_json")
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/jobs", "/v1/plan", "/v1/inspect", "/v1/check", "/v1/jobs/a/cancel", "/v1/shutdown"]
-)
+@pytest.mark.parametrize("path", WITH_BODY)
 @pytest.mark.parametrize("body", [[], 3, None, "x", {"surprise": 1}])
 def test_bodies_of_another_shape(cold, path, body):
     raw = json.dumps(body).encode()
