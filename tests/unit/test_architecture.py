@@ -46,14 +46,16 @@ LAYERS: dict[str, set[str]] = {
     "demo_scene": _BASE,
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
-    "api": _DATA | _NETS | {"training", "self_training", "inference", "onnx_export"},
-    "jobs": _DATA | _NETS | {"training", "self_training", "inference", "onnx_export", "info", "api"},
+    "api": _DATA | _NETS | {"training", "adaptation", "self_training", "inference", "onnx_export"},
+    "jobs": _DATA
+    | _NETS
+    | {"training", "adaptation", "self_training", "inference", "onnx_export", "info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
 HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
 _TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "adaptation", "onnx_export"}
-HEAVY_LAYERS = _TORCH_LAYERS | {"metrics", "doctor"}
+HEAVY_LAYERS = _TORCH_LAYERS | {"self_training", "metrics", "doctor"}
 HEAVY_MODULES = {"nirlora.jobs.execute", "nirlora.jobs.warm"}  # of the worker process alone
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 
