@@ -53,6 +53,15 @@ class TrainRequest:
     learning_rate: float = 0.0  # 0: the adapter's own default
     patience: int = 0  # epochs without a better validation mIoU before stopping; 0: never
     val_fraction: float = 0.2
+    target_layers: Tuple[LayerRef, ...] = ()  # carry the model to these, unlabelled: self-training
+    target_bands: str = ""  # which band is which role there, when the files do not say: "nir=4,red=3"
+    target_values: str = "own"  # own: scaled by the target's own range; source: as the source is
+    stabiliser: str = "lora"  # none | ema | lora | lora+ema
+    rounds: int = 3  # with pseudo-labels, after the warm-up; each stage lasts all of ``epochs``
+    round_start: str = "pretrained"  # weights a round starts from: pretrained | continue
+    min_confidence: float = 0.0  # pseudo-labels less sure are left out; 0: none are
+    adversarial_weight: float = 0.001  # 0: no discriminators
+    discriminator: str = "binary"  # binary | class
     seed: int = 0
     device: str = "auto"  # auto | cpu | cuda | cuda:N | mps
     resume: bool = False

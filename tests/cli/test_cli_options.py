@@ -65,6 +65,22 @@ def test_too_few_labels(cli):
     assert done.out == ""
 
 
+def test_too_few_target_labels(cli):
+    words = [
+        "--layer",
+        "a.tif",
+        "--target-layer",
+        "b.tif",
+        "--target-layer",
+        "c.tif",
+        "--target-labels",
+        "b.gpkg",
+    ]
+    done = cli("train", *words)
+    assert done.code == 2
+    assert done.err.startswith("error: 2 --target-layer and 1 --target-labels were given")
+
+
 REQUESTS = [
     TrainRequest(layers=(LayerRef("a b.tif", "a.gpkg", -1.5, "EPSG:32633"),)),
     TrainRequest(
@@ -97,6 +113,15 @@ REQUESTS = [
         learning_rate=3e-4,
         patience=5,
         val_fraction=0.3,
+        target_layers=(LayerRef("t.tif", "t.gpkg"), LayerRef("u.tif", "u.gpkg")),
+        target_bands="nir=1",
+        target_values="source",
+        stabiliser="lora+ema",
+        rounds=2,
+        round_start="continue",
+        min_confidence=0.9,
+        adversarial_weight=0.01,
+        discriminator="class",
         seed=7,
         device="cpu",
         resume=True,
@@ -190,7 +215,7 @@ def test_export_options(asked):
     [(train, TrainRequest), (segment, SegmentRequest), (evaluate, EvaluateRequest), (export, ExportRequest)],
 )
 def test_every_field_has_its_option(command, request_):
-    options = set(inspect.signature(command).parameters) | {"layers"}
+    options = set(inspect.signature(command).parameters) | {"layers", "target_layers"}
     assert {f.name for f in dataclasses.fields(request_)} <= options
 
 

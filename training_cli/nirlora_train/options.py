@@ -14,6 +14,7 @@ from nirlora.protocol import LayerRef
 T = TypeVar("T")
 
 DATA, MODEL, TRAINING, OUTPUT, RUN = "Data", "Model", "Training", "Output", "Run"
+TARGET = "Another field, without labels"
 
 Json = Annotated[
     bool,
@@ -97,6 +98,21 @@ def layer_refs(
         )
     paired = labels or [""] * len(layers)
     return tuple(LayerRef(path, label, nodata, crs) for path, label in zip(layers, paired, strict=True))
+
+
+def target_refs(layers: list[str], labels: list[str], *, nodata: float | None = None) -> tuple[LayerRef, ...]:
+    """Pair target rasters with the labels they are scored with, by order.
+
+    Raises:
+        OptionError: There are labels, but not one for each raster.
+    """
+    if labels and len(labels) != len(layers):
+        raise OptionError(
+            f"{len(layers)} --target-layer and {len(labels)} --target-labels were given; they are paired by "
+            "order.",
+            hint="Give one --target-labels for each --target-layer, or none.",
+        )
+    return layer_refs(layers, labels, nodata=nodata)
 
 
 def build(cls: type[T], params: Mapping[str, Any], **values: Any) -> T:

@@ -15,6 +15,7 @@ from .options import (
     MODEL,
     OUTPUT,
     RUN,
+    TARGET,
     TRAINING,
     Crs,
     Debug,
@@ -27,6 +28,7 @@ from .options import (
     layer_refs,
     split_ints,
     split_list,
+    target_refs,
 )
 from .run import emit_json, execute
 from .show import show_plan, show_train
@@ -175,6 +177,80 @@ def train(
         ),
     ] = _D.val_fraction,
     seed: Annotated[int, Option(help="Of everything random.", rich_help_panel=TRAINING)] = _D.seed,
+    target_layer: Annotated[
+        list[str] | None,
+        Option(
+            metavar="RASTER",
+            help="Carry the model to this raster, which has no labels; repeat for several.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    target_labels: Annotated[
+        list[str] | None,
+        Option(
+            metavar="FILE",
+            help="Labels of the target, one per --target-layer; for scores alone, never trained on.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    target_bands: Annotated[
+        str,
+        Option(
+            metavar="nir=4,red=3",
+            help="Which band is which in the target, when it does not say.",
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.target_bands,
+    target_values: Annotated[
+        str,
+        Option(
+            metavar="own|source",
+            help="Scale the target's pixels by its own range, or as the source's.",
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.target_values,
+    stabiliser: Annotated[
+        str,
+        Option(
+            metavar="none|ema|lora|lora+ema",
+            help="What keeps self-training steady: LoRA, or a slow average of the network that teaches.",
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.stabiliser,
+    rounds: Annotated[
+        int,
+        Option(
+            help="Rounds with pseudo-labels after the warm-up; each stage takes all epochs.",
+            min=1,
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.rounds,
+    round_start: Annotated[
+        str,
+        Option(
+            metavar="pretrained|continue",
+            help="Each round starts from the pretrained weights, or goes on.",
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.round_start,
+    min_confidence: Annotated[
+        float,
+        Option(help="Leave out pseudo-labels less sure than this. 0: none.", min=0, rich_help_panel=TARGET),
+    ] = _D.min_confidence,
+    adversarial_weight: Annotated[
+        float,
+        Option(
+            help="Weight of making both fields' features alike. 0: no discriminators.",
+            min=0,
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.adversarial_weight,
+    discriminator: Annotated[
+        str,
+        Option(
+            metavar="binary|class", help="Tells the fields apart, or also by class.", rich_help_panel=TARGET
+        ),
+    ] = _D.discriminator,
     resume: Annotated[
         bool,
         Option("--resume", help="Go on from the last checkpoint of this run.", rich_help_panel=TRAINING),
@@ -204,11 +280,14 @@ def train(
     """Train a model on the labelled pixels of one or more rasters.
 
     nirlora-train --layer field.tif   is enough when field.gpkg with a field "class" lies beside it.
+
+    With --target-layer the model is carried to another field that has no labels.
     """
     request = build(
         TrainRequest,
         ctx.params,
         layers=layer_refs(layer, labels or [], nodata=nodata, crs=crs),
+        target_layers=target_refs(target_layer or [], target_labels or [], nodata=nodata),
         classes=split_list(classes or []),
         aspp_rates=split_ints(aspp_rates, "--aspp-rates"),
     )

@@ -5,6 +5,7 @@ from .check import check_reader
 from .detect import BandRoles, detect_roles
 from .fit import fit_transform
 from .reader import ChannelReader
+from .refit import refit_transform
 from .transform import ChannelTransform, InputTransform
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "detect_roles",
     "fit_transform",
     "parse_bands",
+    "refit_transform",
 ]

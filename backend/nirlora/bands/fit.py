@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nirlora.raster.grid import Window
     from nirlora.raster.source import RasterSource
 
-_ALL_RASTERS_PX = 4_000_000
+ALL_RASTERS_PX = 4_000_000  # looked at together
 
 
 def fit_transform(
@@ -61,7 +61,7 @@ def fit_transform(
     channels = [parse_bands(bands, r, nbands=s.count) for s, r in zip(sources, roles, strict=True)]
     _same_channels(sources, channels)
     known = [calibrate(s, r, scale=scale, offset=offset) for s, r in zip(sources, roles, strict=True)]
-    limit = min(SAMPLE_PX, max(20_000, _ALL_RASTERS_PX // len(sources)))
+    limit = min(SAMPLE_PX, max(20_000, ALL_RASTERS_PX // len(sources)))
     where = places or [()] * len(sources)
 
     def sample_all() -> list[NDArray[np.float32]]:
@@ -80,7 +80,7 @@ def fit_transform(
     fitted = tuple(
         _channel(c, s, known[0], roles[0].descriptions) for c, s in zip(channels[0], pooled, strict=True)
     )
-    transform = InputTransform(fitted, _resolution(sources), kind)
+    transform = InputTransform(fitted, resolution_of(sources), kind)
     return transform.with_normalisation(_means(transform, samples) if mean is None else mean, std)
 
 
@@ -145,7 +145,7 @@ def _channel(
     channel: Channel, stats: ChannelStats, calibration: Calibration, descriptions: tuple[str, ...]
 ) -> ChannelTransform:
     band = 0 if channel.computed else channel.bands[0]
-    low, high = _range(stats)
+    low, high = robust_range(stats)
     return ChannelTransform(
         name=channel.name,
         role=channel.role,
@@ -168,7 +168,7 @@ def _means(transform: InputTransform, samples: Sequence[NDArray[np.float32]]) ->
     return tuple(round(float(v), 6) for v in np.concatenate(units, axis=1).mean(axis=1))
 
 
-def _range(stats: ChannelStats) -> tuple[float, float]:
+def robust_range(stats: ChannelStats) -> tuple[float, float]:
     """Low and high, apart even for a constant band: then a tenth of its value, or 1, around it."""
     low, high = stats.p2, stats.p98
     if high - low > 1e-4 * max(abs(low), abs(high)):
@@ -177,6 +177,7 @@ def _range(stats: ChannelStats) -> tuple[float, float]:
     return stats.median - half, stats.median + half
 
 
-def _resolution(sources: Sequence[RasterSource]) -> float | None:
+def resolution_of(sources: Sequence[RasterSource]) -> float | None:
+    """The middle one of the known ground sampling distances, metres; None if none is known."""
     known = sorted(s.resolution_m for s in sources if s.resolution_m)
     return known[len(known) // 2] if known else None

@@ -44,7 +44,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="nirlora-") as folder, open_raster(request.layer) as source:
         labels = open_labels(request.layer.labels, source, class_field=request.class_field)
         warnings = list(labels.warnings)
-        labels, notes = _match(labels, card.classes, card.positive_class)
+        labels, notes = match_labels(labels, card.classes, card.positive_class)
         result = segment(
             SegmentRequest(
                 layer=replace(request.layer, labels=""),
@@ -90,7 +90,9 @@ def compare(predicted: RasterSource, labels: LabelSource, num_classes: int) -> S
     return scores
 
 
-def _match(labels: LabelSource, classes: Sequence[ClassInfo], positive: str) -> tuple[LabelSource, list[str]]:
+def match_labels(
+    labels: LabelSource, classes: Sequence[ClassInfo], positive: str
+) -> tuple[LabelSource, list[str]]:
     """Labels valued by the model's classes, and what had to be left out."""
     names = [c.name for c in classes]
     rename = None

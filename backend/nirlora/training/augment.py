@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+S = TypeVar("S", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class AugmentConfig:
     offset: float = 0.07
 
 
-def orient(array: NDArray[np.generic], turns: int, flip: bool) -> NDArray[np.generic]:
+def orient(array: NDArray[S], turns: int, flip: bool) -> NDArray[S]:
     """Turn the last two axes by ``turns`` quarter turns, then mirror left-right if ``flip``."""
     turned = np.rot90(array, turns, axes=(-2, -1))
     return turned[..., ::-1] if flip else turned

@@ -191,10 +191,11 @@ def command_line(request: TrainRequest) -> str:
     first = request.layers[0]
     words += [] if first.nodata is None else ["--nodata", repr(first.nodata)]
     words += ["--crs", first.crs] if first.crs else []
+    words += _target_words(request)
     default = TrainRequest(layers=(LayerRef(""),))
     for field in dataclasses.fields(TrainRequest):
         value = getattr(request, field.name)
-        if field.name == "layers" or value == getattr(default, field.name):
+        if field.name.endswith("layers") or value == getattr(default, field.name):
             continue
         option = field.name.replace("_", "-")
         if isinstance(value, bool):
@@ -203,6 +204,16 @@ def command_line(request: TrainRequest) -> str:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words += [f"--{option}", text]
     return shlex.join(words)
+
+
+def _target_words(request: object) -> list[str]:
+    words: list[str] = []
+    layers: tuple[LayerRef, ...] = getattr(request, "target_layers", ())
+    for layer in layers:
+        words += ["--target-layer", layer.path]
+    for layer in layers:
+        words += ["--target-labels", layer.labels] if layer.labels else []
+    return words
 
 
 def draw_curves(history: Sequence[Mapping[str, float | int | None]]) -> bytes:
