@@ -33,6 +33,7 @@ METRICS = {
         "weed": {"iou": None, "f1": None, "precision": None, "recall": None, "pixels": 0},
     },
     "confusion": [[5, 1], [0, 0]],
+    "verdict": "Weak evidence.",
 }
 TRAINED = TrainResult(
     "f.nirlora", "f_report.html", CLASSES, METRICS, 75.0, "cpu", 1000, 100_000, "", ("few polygons",), {}
@@ -96,7 +97,15 @@ def test_train_for_people(cli, job):
     job("train", finish(TRAINED))
     done = cli(*TRAIN)
     assert done.code == 0
-    for word in ("f.nirlora", "f_report.html", "mIoU 0.750", "1,234,567", "1:15 min", "1.00 %"):
+    for word in (
+        "f.nirlora",
+        "f_report.html",
+        "mIoU 0.750",
+        "1,234,567",
+        "1:15 min",
+        "1.00 %",
+        "Weak evidence.",
+    ):
         assert word in done.out
     assert "warning: few polygons" in done.err
     assert "a library prints" not in done.out

@@ -63,6 +63,8 @@ def test_it_learns_a_field_and_maps_it_where_it_is(field):
     result = nirlora.train(request_for(field, epochs=5, steps_per_epoch=25, report=True))
     assert [c.name for c in result.classes] == ["crop", "soil", "tree"]
     assert result.metrics["miou"] > 0.9
+    assert "fewer than some tens are weak evidence" in result.metrics["verdict"]
+    assert "flatter" in result.metrics["verdict"]
     assert result.report.endswith("field_report.html")
     drawn = nirlora.segment(SegmentRequest(layer=LayerRef(str(field.raster)), model=result.model))
     with open_raster(drawn.map) as file:

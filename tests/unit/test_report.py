@@ -22,7 +22,6 @@ from nirlora.training.report import (
     paint,
     picture,
     render,
-    verdict,
     write_report,
 )
 from report_sample import sample
@@ -88,23 +87,22 @@ def test_leaves_pyplot_and_backend_alone(page):
 
 def test_without_anything_held_out():
     data = replace(sample(), metrics={}, counts=(), quick_looks=(), history=(), channels=(), warnings=())
-    assert "nothing is known" in verdict(data)
-    assert "Confusion" not in render(data)
+    page = render(data)
+    assert "nothing is known" in page
+    assert "Confusion" not in page
 
 
-def test_verdict_names_the_unscored_and_the_rough():
-    data = sample()
-    metrics = dict(data.metrics) | {"not_scored": ["tree"]}
-    few = tuple(replace(c, val_items=1) for c in data.counts)
-    said = verdict(replace(data, metrics=metrics, counts=few))
-    assert "Not scored, for want of held-out labels: tree." in said
-    assert "rough" in said
-
-
-@pytest.mark.parametrize(("miou", "word"), [(0.9, "very good"), (0.7, "good"), (0.5, "care"), (0.1, "not")])
-def test_verdict_grades(miou, word):
-    data = sample()
-    assert word in verdict(replace(data, metrics=dict(data.metrics) | {"miou": miou}))
+def test_the_verdict_on_top_weighs_the_evidence():
+    """26 held-out polygons in the sample; nothing is toned down for dense labels by the hundred."""
+    text = " ".join(" ".join(Text(render(sample())).words).split())
+    assert "on only 26 held-out polygons (bare soil & <shadow>: 4)" in text
+    assert "weak evidence" in text
+    assert "drawn inside clear areas flatter" in text
+    many = tuple(replace(c, val_items=40) for c in sample().counts)
+    text = " ".join(" ".join(Text(render(replace(sample(), counts=many, dense=True))).words).split())
+    assert "Mean IoU 0.81 on 160 held-out blocks of labels: very good." in text
+    assert "weak" not in text
+    assert "flatter" not in text
 
 
 def test_history_with_holes_and_one_epoch():

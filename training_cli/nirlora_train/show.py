@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,8 @@ def _scores(metrics: Mapping[str, Any], what: str) -> None:
     means = {"mIoU": "miou", "mean F1": "mean_f1", "accuracy": "accuracy"}
     known = [f"{k} {metrics[v]:.3f}" for k, v in means.items() if metrics.get(v) is not None]
     print(f"{', '.join(known)}\n")
+    if metrics.get("verdict"):
+        print(f"{textwrap.fill(metrics['verdict'], 100)}\n")
 
 
 def _areas(areas: Sequence[ClassArea]) -> None:

@@ -44,6 +44,11 @@ class TrainingSet:
         """Labelled pixels in all layers."""
         return sum(item.pixels for labels in self.labels for item in labels.items)
 
+    @property
+    def dense(self) -> bool:
+        """Whether labels cover most of the rasters, and were not drawn here and there."""
+        return 2 * self.labelled_px() > sum(source.width * source.height for source in self.sources)
+
     def layers(self, readers: Sequence[ChannelReader], *, held_out: bool) -> list[ChipLayer]:
         """The layers restricted to their training or held-out groups; those without any are left out."""
         groups = self.split.val if held_out else self.split.train

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
 from nirlora.protocol import NO_CLASS, ClassInfo, LayerRef, TrainRequest
+from nirlora.training.verdict import verdict
 
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
 _STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
@@ -85,6 +86,7 @@ class ReportData:
         warnings: One sentence each.
         versions: Package -> version.
         created: Date and time, as it should be shown.
+        dense: See :func:`nirlora.training.verdict.verdict`.
     """
 
     title: str
@@ -104,6 +106,7 @@ class ReportData:
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
     created: str
+    dense: bool = False
 
 
 def write_report(path: Path, data: ReportData) -> None:
@@ -128,7 +131,7 @@ def render(data: ReportData) -> str:
     """The page as HTML; every text in it is escaped."""
     return _template().render(
         d=data,
-        verdict=verdict(data),
+        verdict=verdict(data.metrics, {c.name: c.val_items for c in data.counts}, dense=data.dense),
         rows=class_rows(data),
         confusion=confusion_rows(data.metrics.get("confusion", []), [c.name for c in data.classes]),
         curves=_data_uri(draw_curves(data.history)) if len(data.history) > 1 else "",
@@ -137,27 +140,6 @@ def render(data: ReportData) -> str:
         created=data.created.replace("T", " ").replace("+00:00", " UTC"),
         stopped=_STOPPED.get(data.stopped, data.stopped),
     )
-
-
-def verdict(data: ReportData) -> str:
-    """One or two sentences that say how good the model is, and on how little that may rest."""
-    miou = data.metrics.get("miou")
-    if miou is None:
-        return "No labels could be held out, so nothing is known of how good this model is."
-    grades = ((0.8, "very good"), (0.65, "good"), (0.45, "usable with care"), (0.0, "not usable yet"))
-    grade = next(text for floor, text in grades if miou >= floor)
-    scored = {n: s["iou"] for n, s in data.metrics["classes"].items() if s["iou"] is not None}
-    weakest = min(scored, key=lambda n: float(scored[n]))
-    items = sum(c.val_items for c in data.counts)
-    on = f" on {items} held-out polygons" if items else ""
-    parts = [f"Mean IoU {miou:.2f}{on}: {grade}."]
-    if len(scored) > 1:
-        parts.append(f"Weakest class: {weakest}, IoU {scored[weakest]:.2f}.")
-    if data.metrics.get("not_scored"):
-        parts.append(f"Not scored, for want of held-out labels: {', '.join(data.metrics['not_scored'])}.")
-    if 0 < items < 3 * len(data.classes):
-        parts.append("So few held-out polygons make these numbers rough.")
-    return " ".join(parts)
 
 
 def class_rows(data: ReportData) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ from nirlora.training.limits import check_limits
 from nirlora.training.loop import LoopConfig, fit
 from nirlora.training.paths import Paths, output_paths
 from nirlora.training.validation import validation_batches
+from nirlora.training.verdict import verdict
 from nirlora.versions import versions
 
 DEFAULT_BACKBONE = "vit-base"
@@ -263,7 +264,9 @@ def _metrics(setup: Setup, state: TrainState) -> dict[str, Any]:
         return {}
     import numpy as np
 
-    return summarise(np.asarray(state.confusion, np.int64), tuple(c.name for c in setup.data.classes))
+    metrics = summarise(np.asarray(state.confusion, np.int64), tuple(c.name for c in setup.data.classes))
+    held_out = {c.name: c.val_items for c in setup.data.split.counts}
+    return metrics | {"verdict": verdict(metrics, held_out, dense=setup.data.dense)}
 
 
 def _card(

@@ -82,5 +82,6 @@ def write_training_report(
         warnings=setup.data.warnings,
         versions=card.versions,
         created=str(training["date"]),
+        dense=setup.data.dense,
     )
     write_report(path, data)
