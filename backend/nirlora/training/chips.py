@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -136,7 +136,7 @@ def read_chip(
     return x, y, any_valid(valid, (input_px, input_px))
 
 
-def prefetch(sampler: Batches[T], steps: range, depth: int = 3) -> Iterator[T]:
+def prefetch(sampler: Batches[T], steps: range, depth: int = 3) -> Generator[T, None, None]:
     """Yield the batches of ``steps`` in order, drawn by a thread that stays ``depth`` batches ahead."""
     ready: queue.Queue[T | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
