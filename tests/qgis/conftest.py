@@ -1,3 +1,3 @@
-"""The tests in ``inside/`` run within QGIS (see run.py), never in this Python."""
+"""The tests in these folders run within QGIS (see desktop.py), never in this Python."""
 
-collect_ignore = ["inside"]
+collect_ignore = ["inside", "from_zip"]

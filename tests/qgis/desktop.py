@@ -21,7 +21,7 @@ INSIDE = HERE / "inside"
 _TOOLS = ("pytest>=8", "pytest-qt>=4.4")
 _SETTINGS = r"""
 [PythonPlugins]
-nir_lora_plugin={enabled}
+{plugin}
 processing=true
 MetaSearch=false
 db_manager=false
@@ -95,20 +95,24 @@ def clean_environment() -> dict[str, str]:
     return kept
 
 
-def make_profile(folder: Path) -> Path:
-    """A throw-away profile ``test`` below ``folder``: this checkout's plugin on, all questions off."""
+def make_profile(folder: Path, linked: bool = True) -> Path:
+    """A throw-away profile ``test`` below ``folder``: questions off, the checkout's plugin on if linked."""
+    profile = folder / "profiles" / "test"
+    (profile / "QGIS").mkdir(parents=True)
+    plugin = _link(profile) if linked else ""
+    (profile / "QGIS" / "QGIS3.ini").write_text(_SETTINGS.replace("{plugin}", plugin), encoding="utf-8")
+    return folder
+
+
+def _link(profile: Path) -> str:
+    """Link the plugin into a profile; the line of the settings that turns it on."""
     sys.path.insert(0, str(ROOT / "packaging"))
     try:
         from link_plugin import link_plugin
     finally:
         sys.path.pop(0)
-    profile = folder / "profiles" / "test"
-    (profile / "QGIS").mkdir(parents=True)
     plugin = link_plugin(profile / "python" / "plugins")
-    enabled = "def classFactory" in (plugin / "__init__.py").read_text(encoding="utf-8")
-    text = _SETTINGS.replace("{enabled}", str(enabled).lower())
-    (profile / "QGIS" / "QGIS3.ini").write_text(text, encoding="utf-8")
-    return folder
+    return f"{plugin.name}=true"
 
 
 def backend_python() -> str:
@@ -152,7 +156,13 @@ def qgis_environment(qgis: Installation, folder: Path, extra: Mapping[str, str])
 
 
 def run_inside(
-    qgis: Installation, arguments: Sequence[str], *, timeout_s: float, echo: bool = False
+    qgis: Installation,
+    arguments: Sequence[str],
+    *,
+    timeout_s: float,
+    echo: bool = False,
+    linked: bool = True,
+    extra: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run ``pytest arguments`` (paths relative to ``inside/``) in the desktop of ``qgis``.
 
@@ -161,19 +171,22 @@ def run_inside(
         arguments: Of pytest.
         timeout_s: After that QGIS is killed, with all that it started.
         echo: Whether the output goes to the terminal instead of into the outcome.
+        linked: Whether this checkout's plugin is there, turned on.
+        extra: More environment variables.
     """
     with tempfile.TemporaryDirectory(prefix="nirlora-qgis-") as name, display(Path(name)) as screen:
         folder = Path(name)
-        make_profile(folder)
-        extra = {
+        make_profile(folder, linked)
+        variables = {
             "DISPLAY": screen,
             "PYQGIS_STARTUP": str(HERE / "startup.py"),
             "NIRLORA_INNER_FOLDER": name,
             "NIRLORA_INNER_ARGS": "\n".join(arguments),
+            **(extra or {}),
         }
         command = [qgis.desktop, "--nologo", "--noversioncheck", "--nocustomization"]
         command += ["--profiles-path", name, "--profile", "test", "--code", str(HERE / "in_desktop.py")]
-        environment = qgis_environment(qgis, folder, extra)
+        environment = qgis_environment(qgis, folder, variables)
         log = folder / "log"
         with log.open("wb") as file:
             output = None if echo else file
