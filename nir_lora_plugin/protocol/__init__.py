@@ -1,5 +1,11 @@
 """Wire types shared by the plugin, the command line and the backend: standard library only, no I/O."""
 
+from .classify import (
+    ClassifyPredictRequest,
+    ClassifyPredictResult,
+    ClassifyTrainRequest,
+    ClassifyTrainResult,
+)
 from .codec import ProtocolError, from_dict, to_dict
 from .jobs import (
     FINISHED_STATES,
@@ -34,6 +40,10 @@ __all__ = [
     "PROTOCOL",
     "ClassArea",
     "ClassInfo",
+    "ClassifyPredictRequest",
+    "ClassifyPredictResult",
+    "ClassifyTrainRequest",
+    "ClassifyTrainResult",
     "ErrorInfo",
     "EvaluateRequest",
     "EvaluateResult",

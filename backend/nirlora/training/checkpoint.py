@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass
-class TrainState:
+class RunState:
     """Everything a run needs to go on: weights and moments by name, the best weights so far, and counters.
 
     ``warnings`` are for the user, who reads them when the run has ended.
@@ -27,20 +28,27 @@ class TrainState:
 
     step: int = 0
     elapsed_s: float = 0.0
-    best_miou: float | None = None
     best_epoch: int = -1
     history: list[dict[str, float | int | None]] = field(default_factory=list)
-    confusion: list[list[int]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass
+class TrainState(RunState):
+    """The state of a training of maps."""
+
+    best_miou: float | None = None
+    confusion: list[list[int]] = field(default_factory=list)
+
+
+State = TypeVar("State", bound=RunState)
 _TENSORS = ("weights", "best_weights", "optimizer")
 
 
-def save_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
+def save_checkpoint(path: Path, state: RunState, fingerprint: str) -> None:
     """Write ``state`` to ``path`` through a temporary file; ``fingerprint`` identifies the run's settings.
 
     Raises:
@@ -68,6 +76,11 @@ def save_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
 
 
 def load_checkpoint(path: Path, fingerprint: str) -> TrainState:
+    """Read a checkpoint of a training of maps; see :func:`load_state`."""
+    return load_state(path, fingerprint, TrainState)
+
+
+def load_state(path: Path, fingerprint: str, kind: type[State]) -> State:
     """Read a checkpoint.
 
     Raises:
@@ -86,7 +99,7 @@ def load_checkpoint(path: Path, fingerprint: str) -> TrainState:
             f"The checkpoint {path} belongs to a training with other settings or data.",
             hint="Repeat the original options, or train without --resume.",
         )
-    state = TrainState(**json.loads(meta["state"]))
+    state = kind(**json.loads(meta["state"]))
     for key, tensor in tensors.items():
         group, name = key.split("/", 1)
         getattr(state, group)[name] = tensor

@@ -107,7 +107,7 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
     stride = stride or patch
     zoom = request.zoom or max(1.0, stride / TOKEN_GOAL_PX)
     wanted_input = request.chip_px * zoom if request.chip_px else CHIP_TOKENS * stride
-    step = _common_step(patch, zoom)
+    step = common_step(patch, zoom)
     input_px = max(step, round(wanted_input / step) * step)
     chip_px = max(1, round(input_px / zoom))
     scale = math.sqrt(768 / width)
@@ -149,7 +149,7 @@ def class_weights(pixels: Sequence[int], balance: float) -> tuple[float, ...]:
     return tuple((mean / max(count, 1)) ** balance for count in pixels)
 
 
-def _common_step(patch: int, zoom: float) -> int:
+def common_step(patch: int, zoom: float) -> int:
     """Smallest multiple of the patch that is a whole number of raster pixels at this zoom, or the patch."""
     for multiple in range(1, 9):
         raster_px = patch * multiple / zoom

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from nirlora.errors import OptionError
 from nirlora.protocol import TrainRequest
 
 # What a model file may hold (see models/bundle.py) and random generators take.
-_LIMITS: dict[str, tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "alpha": (0, 1e6),
     "point_buffer_m": (0, 1e6),
@@ -32,17 +34,26 @@ def check_limits(request: TrainRequest) -> None:
     Raises:
         OptionError: A number is out of its range, or a word unknown; the message names it.
     """
-    for name, (low, high) in _LIMITS.items():
-        value = getattr(request, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise _out_of_range(name, value, low, high)
-    if request.zoom and not _ZOOM[0] <= request.zoom <= _ZOOM[1]:
-        raise _out_of_range("zoom", request.zoom, *_ZOOM)
+    check_numbers(request, LIMITS)
     if request.normalisation not in _NORMALISATIONS:
         raise OptionError(
             f"There is no normalisation {request.normalisation!r}.",
             hint=f"Known are {', '.join(_NORMALISATIONS)}.",
         )
+
+
+def check_numbers(request: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a request with a number out of its range; ``zoom`` may also be 0.
+
+    Raises:
+        OptionError: The message names the option.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(request, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise _out_of_range(name, value, low, high)
+    if request.zoom and not _ZOOM[0] <= request.zoom <= _ZOOM[1]:
+        raise _out_of_range("zoom", request.zoom, *_ZOOM)
 
 
 def _out_of_range(name: str, value: float, low: float, high: float) -> OptionError:

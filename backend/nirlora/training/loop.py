@@ -91,7 +91,7 @@ def fit(
     started = resumed - state.elapsed_s
     saved = time.monotonic()
     losses: list[Tensor] = []
-    shown = _ShownLoss()
+    shown = ShownLoss()
     stopped = ""
 
     def elapsed() -> float:  # of the whole run
@@ -241,7 +241,7 @@ def make_optimizer(model: Segmenter, config: LoopConfig) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
-class _ShownLoss:
+class ShownLoss:
     """The loss on display, fetched twice a second: fetching it at every step would make the GPU wait."""
 
     def __init__(self) -> None:

@@ -93,10 +93,11 @@ def _step_seconds(setup: Setup, recipe: Recipe, weights: int, stride: int, devic
     tokens = (recipe.input_px // stride) ** 2 * setup.request.batch
     passes = {"frozen": 1.0, "lora": 2.2, "full": 3.0}.get(setup.request.adapter, 2.5)
     head = recipe.input_px**2 * setup.request.batch * 60_000 * 3
-    return (2 * weights * tokens * passes + head) / (0.5 * _flops(device))
+    return (2 * weights * tokens * passes + head) / (0.5 * flops(device))
 
 
-def _flops(device: torch.device, side: int = 768, repeats: int = 4) -> float:
+def flops(device: torch.device, side: int = 768, repeats: int = 4) -> float:
+    """Floating-point operations a second of a matrix product, measured now."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a = torch.randn(side, side, device=device, dtype=dtype)
     float((a @ a)[0, 0])

@@ -24,11 +24,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
-from nirlora.protocol import NO_CLASS, ClassInfo, LayerRef, TrainRequest
+from nirlora.protocol import NO_CLASS, ClassifyTrainRequest, ClassInfo, LayerRef, TrainRequest
 from nirlora.training.verdict import verdict
 
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
-_STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
+STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
 _Point = tuple[float, float]
 _PANEL_PX = 640  # longest side of a quick-look picture in the file
 
@@ -115,7 +115,15 @@ def write_report(path: Path, data: ReportData) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    page = render(data)
+    write_page(path, render(data))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a report's HTML in one step.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
         part.write_text(page, encoding="utf-8")
@@ -129,16 +137,16 @@ def write_report(path: Path, data: ReportData) -> None:
 
 def render(data: ReportData) -> str:
     """The page as HTML; every text in it is escaped."""
-    return _template().render(
+    return template(Path(__file__).with_name("report.html")).render(
         d=data,
         verdict=verdict(data.metrics, {c.name: c.val_items for c in data.counts}, dense=data.dense),
         rows=class_rows(data),
         confusion=confusion_rows(data.metrics.get("confusion", []), [c.name for c in data.classes]),
-        curves=_data_uri(draw_curves(data.history)) if len(data.history) > 1 else "",
+        curves=data_uri(draw_curves(data.history)) if len(data.history) > 1 else "",
         looks=[_look(look, data.classes) for look in data.quick_looks],
-        duration=_duration(data.seconds),
+        duration=duration(data.seconds),
         created=data.created.replace("T", " ").replace("+00:00", " UTC"),
-        stopped=_STOPPED.get(data.stopped, data.stopped),
+        stopped=STOPPED.get(data.stopped, data.stopped),
     )
 
 
@@ -163,19 +171,19 @@ def confusion_rows(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> lis
     return rows
 
 
-def command_line(request: TrainRequest) -> str:
+def command_line(request: TrainRequest | ClassifyTrainRequest) -> str:
     """The shell command that makes ``request``: every field that is not at its default."""
-    words = ["nirlora-train"]
+    words = ["nirlora-train"] if isinstance(request, TrainRequest) else ["nirlora", "classify", "train"]
     for layer in request.layers:
         words += ["--layer", layer.path]
     for layer in request.layers:
         words += ["--labels", layer.labels] if layer.labels else []
-    first = request.layers[0]
+    first = request.layers[0] if request.layers else LayerRef("")
     words += [] if first.nodata is None else ["--nodata", repr(first.nodata)]
     words += ["--crs", first.crs] if first.crs else []
     words += _target_words(request)
-    default = TrainRequest(layers=(LayerRef(""),))
-    for field in dataclasses.fields(TrainRequest):
+    default = type(request)(layers=(LayerRef(""),))
+    for field in dataclasses.fields(request):
         value = getattr(request, field.name)
         if field.name.endswith("layers") or value == getattr(default, field.name):
             continue
@@ -198,13 +206,15 @@ def _target_words(request: object) -> list[str]:
     return words
 
 
-def draw_curves(history: Sequence[Mapping[str, float | int | None]]) -> bytes:
-    """Loss, validation mIoU and learning rate over the epochs, as PNG."""
+def draw_curves(
+    history: Sequence[Mapping[str, float | int | None]], score: tuple[str, str] = ("miou", "Validation mIoU")
+) -> bytes:
+    """Loss, validation score (its key in the history, and title) and learning rate over the epochs, as PNG."""
     figure = Figure(figsize=(10.4, 2.7), dpi=170, layout="constrained")
     FigureCanvasAgg(figure)
     panels = (
         ("loss", "Training loss", _BLUE),
-        ("miou", "Validation mIoU", _ORANGE),
+        (*score, _ORANGE),
         ("lr", "Learning rate", _GREY),
     )
     for axes, (key, title, color) in zip(figure.subplots(1, 3), panels, strict=True):
@@ -213,7 +223,7 @@ def draw_curves(history: Sequence[Mapping[str, float | int | None]]) -> bytes:
             points, title = _scaled(points, title)
         _draw_curve(axes, points, title, color)
         trained = [p for p in points if p[0] > 0]  # epoch 0 is the look before the first step
-        if key == "miou" and trained:
+        if key == score[0] and trained:
             _mark_best(axes, trained, color)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -259,7 +269,7 @@ def _look(look: QuickLook, classes: Sequence[ClassInfo]) -> dict[str, str]:
         labelled[_outline(look.held_out[::step, ::step])] = (0, 0, 0)
     pictures = {"input": grey, "labels": labelled, "prediction": paint(predicted, classes, None)}
     caption = "Labels" if look.held_out is None else "Labels; outlined in black: held out"
-    uris = {name: _data_uri(_png(p)) for name, p in pictures.items()}
+    uris = {name: data_uri(png(p)) for name, p in pictures.items()}
     return uris | {"title": look.title, "caption": caption}
 
 
@@ -297,27 +307,30 @@ def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Pixels ``(H, W, 3)`` as a PNG file."""
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, pixels, format="png")
     return buffer.getvalue()
 
 
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+def data_uri(content: bytes) -> str:
+    """A PNG for the ``src`` of an image."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(page: Path) -> jinja2.Template:
+    """A page's template; it may include what lies beside it, and ``style.html``."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader([page.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "score": _score, "on": _ink_on}
-    return environment.get_template("report.html")
+    return environment.get_template(page.name)
 
 
 def _number(value: Any) -> str:
@@ -338,7 +351,8 @@ def _ink_on(share: float) -> str:
     return "#fff" if share > 0.55 else _INK
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds for people."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
