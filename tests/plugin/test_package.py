@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -45,8 +47,25 @@ def changed(content: bytes, files: dict[str, bytes | None]) -> bytes:
     return write_zip({name: data for name, data in every.items() if data is not None}, zipfile.ZIP_DEFLATED)
 
 
-def test_building_twice_gives_the_same_bytes(built, tmp_path):
-    assert make_plugin.make_plugin(tmp_path).read_bytes() == built
+def test_another_person_builds_the_same_bytes(built, tmp_path):
+    """In another folder, at another time, with other rights, and in an order of their own."""
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    for name in (*make_plugin.WHEEL_SOURCES, "packaging", NAME, "resources", "metadata.txt"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, other / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(ROOT / name, other / name)
+    for path in other.rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (86_400, 86_400))
+    build = "import os, runpy, sys; os.umask(0o077); sys.argv[1:] = ['--out', 'out'];"
+    build += "runpy.run_path('packaging/make_plugin.py', run_name='__main__')"
+    environment = os.environ | {"TZ": "Pacific/Auckland", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    path = {"PYTHONPATH": str(other / "packaging")}
+    subprocess.run([sys.executable, "-c", build], cwd=other, env=environment | path, check=False)
+    (made,) = (other / "out").iterdir()
+    assert made.read_bytes() == built
 
 
 def test_what_is_in_the_zip(built):

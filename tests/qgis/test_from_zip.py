@@ -1,4 +1,4 @@
-"""The zip of ``make plugin`` in real QGIS: QGIS installs it, qgis_process enables it, its button sets it up."""
+"""The zip of ``make plugin`` in real QGIS: installed, enabled for qgis_process, set up by its button."""
 
 from __future__ import annotations
 
