@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nirlora.errors import BandsError, InputError, LabelsError
+from nirlora.models.card import CLASSIFICATION, SEGMENTATION, ModelCard, read_card
 from nirlora.protocol import LayerRef
 
+_CLASS_SCORES = {SEGMENTATION: ("iou", "f1"), CLASSIFICATION: ("accuracy", "precision")}
 _SAMPLE_PX = 768  # longest side of the thinned-out read that value ranges come from
 
 
@@ -63,7 +65,6 @@ def describe_raster(path: str) -> dict[str, Any]:
 
 def describe_model(path: str) -> dict[str, Any]:
     """Classes, input, network, scores and origin of a model file."""
-    from nirlora.models.card import read_card
     from nirlora.models.onnx_metadata import is_onnx, read_onnx
 
     card = read_card(path)
@@ -80,6 +81,7 @@ def describe_model(path: str) -> dict[str, Any]:
         "kind": "model",
         "path": str(path),
         "size_mb": Path(path).stat().st_size / 1e6,
+        "task": card.task,
         "backbone": config.backbone + ("" if config.pretrained else " (random weights)"),
         "backbone_source": config.backbone_source or "hub",
         "backbone_sha256": card.backbone_sha256,
@@ -93,19 +95,24 @@ def describe_model(path: str) -> dict[str, Any]:
         "zoom": card.zoom,
         "resolution_m": transform.get("resolution_m"),
         "values": transform.get("kind", ""),
-        "miou": card.metrics.get("miou"),
-        "mean_f1": card.metrics.get("mean_f1"),
+        **_scores(card),
         "trained": training.get("date", ""),
         "trained_on": [layer.get("path", "") for layer in training.get("layers", [])],
         "format": card.format,
         "versions": dict(card.versions),
         "classes": [
             {"value": info.value, "name": info.name, "color": info.color}
-            | {key: scores.get(info.name, {}).get(key) for key in ("iou", "f1")}
+            | {key: scores.get(info.name, {}).get(key) for key in _CLASS_SCORES[card.task]}
             for info in card.classes
         ],
         "channels": [dict(channel) for channel in transform.get("channels", [])],
     }
+
+
+def _scores(card: ModelCard) -> dict[str, Any]:
+    """The overall scores that are usual for the model's task."""
+    names = ("miou", "mean_f1") if card.task == SEGMENTATION else ("accuracy", "mean_accuracy")
+    return {name: card.metrics.get(name) for name in names}
 
 
 def _bands(source: Any, roles: tuple[str, ...]) -> tuple[list[dict[str, Any]], float]:

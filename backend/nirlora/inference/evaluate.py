@@ -14,7 +14,7 @@ from nirlora.errors import LabelsError
 from nirlora.inference.load import LoadModel, load_model
 from nirlora.inference.segment import ProgressCallback, segment
 from nirlora.metrics import Scores, summarise
-from nirlora.models.card import read_card
+from nirlora.models.card import SEGMENTATION, read_card
 from nirlora.protocol import ClassInfo, EvaluateRequest, EvaluateResult, LayerRef, SegmentRequest
 from nirlora.raster.grid import Window
 from nirlora.raster.source import RasterSource, open_raster
@@ -38,7 +38,7 @@ def evaluate(
         JobCancelled: The progress callback asked for it; nothing is left behind.
     """
     started = time.monotonic()
-    card = read_card(request.model)
+    card = read_card(request.model, SEGMENTATION)
     if not request.layer.labels:
         raise LabelsError("Evaluating needs reference labels.", hint="Give them with --labels FILE.")
     with tempfile.TemporaryDirectory(prefix="nirlora-") as folder, open_raster(request.layer) as source:

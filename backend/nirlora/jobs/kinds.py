@@ -14,7 +14,7 @@ from typing import Any
 from nirlora.errors import LabelsError, OptionError
 from nirlora.inference.outputs import map_outputs, side_outputs
 from nirlora.jobs.footprint import Outputs
-from nirlora.models.card import read_card
+from nirlora.models.card import SEGMENTATION, read_card
 from nirlora.onnx_export.paths import check_numbers, output_path
 from nirlora.protocol import (
     EvaluateRequest,
@@ -94,7 +94,7 @@ def _check_train(request: TrainRequest) -> None:
 
 
 def _check_segment(request: SegmentRequest) -> None:
-    read_card(request.model)
+    read_card(request.model, SEGMENTATION)
     outputs = map_outputs(request)
     with ExitStack() as stack:
         source = stack.enter_context(open_raster(request.layer))
@@ -106,7 +106,7 @@ def _check_segment(request: SegmentRequest) -> None:
 
 
 def _check_evaluate(request: EvaluateRequest) -> None:
-    read_card(request.model)
+    read_card(request.model, SEGMENTATION)
     _check_raster(request.layer)
     if not request.layer.labels:
         raise LabelsError("Evaluating needs reference labels.", hint="Give polygons or a label raster.")
@@ -114,7 +114,7 @@ def _check_evaluate(request: EvaluateRequest) -> None:
 
 
 def _check_export(request: ExportRequest) -> None:
-    read_card(request.model)
+    read_card(request.model, SEGMENTATION)
     if request.layer is not None:
         _check_raster(request.layer)
     output_path(request)

@@ -19,9 +19,18 @@ from safetensors.torch import load, save
 from nirlora.errors import ModelError, NirLoraError, WeightsUnavailable
 from nirlora.models.archive import refusal, write_archive
 from nirlora.models.backbones import BACKBONES
-from nirlora.models.card import FORMAT, ModelCard, card_json, read_parts
+from nirlora.models.card import (
+    CLASSIFICATION,
+    FORMAT,
+    SEGMENTATION,
+    ModelCard,
+    card_json,
+    check_task,
+    read_parts,
+)
+from nirlora.models.classifier import Classifier
 from nirlora.models.config import ModelConfig
-from nirlora.models.segmenter import Segmenter, build_segmenter, is_self_contained
+from nirlora.models.segmenter import Network, Segmenter, build_network, is_self_contained
 from nirlora.models.weights import resolve_backbone
 
 
@@ -68,37 +77,56 @@ def load_segmenter(path: str | Path, backbone: str = "") -> tuple[Segmenter, Mod
             were, else the hub.
 
     Raises:
-        ModelError: See :func:`read_bundle`; or the backbone's weights are others than those trained with.
+        ModelError: See :func:`read_bundle`; or it is no model for maps, or the backbone's weights are others
+            than those trained with.
         WeightsUnavailable: The backbone's weights are no longer where they were.
     """
+    return _load(path, backbone, SEGMENTATION, Segmenter)
+
+
+def load_classifier(path: str | Path, backbone: str = "") -> tuple[Classifier, ModelCard]:
+    """The network of a file that classifies images or parcels; see :func:`load_segmenter`.
+
+    Raises:
+        ModelError: As there; or it is a model for maps.
+        WeightsUnavailable: As there.
+    """
+    return _load(path, backbone, CLASSIFICATION, Classifier)
+
+
+def _load(
+    path: str | Path, backbone: str, task: str, kind: type[Network]
+) -> tuple[Network, ModelCard]:
     path = Path(path)
     card, state = read_bundle(path)
-    segmenter = _build(path, card, backbone)
+    check_task(path, card, task)
+    network = _build(path, card, backbone, kind)
     whole = is_self_contained(card.model, card.backbone_sha256)
-    if not whole and segmenter.backbone_sha256 != card.backbone_sha256:
+    if not whole and network.backbone_sha256 != card.backbone_sha256:
         raise ModelError(
             f"{path} was trained with {card.model.backbone} weights of hash {card.backbone_sha256}, "
-            f"but those found now have the hash {segmenter.backbone_sha256}.",
+            f"but those found now have the hash {network.backbone_sha256}.",
             hint="Give the original weights with --backbone PATH.",
         )
     try:
-        segmenter.load_trainable_state(state)
+        network.load_trainable_state(state)
     except ModelError as error:
         raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
-    return segmenter.eval(), card
+    network.eval()
+    return network, card
 
 
-def _build(path: Path, card: ModelCard, backbone: str) -> Segmenter:
+def _build(path: Path, card: ModelCard, backbone: str, kind: type[Network]) -> Network:
     config = card.model
     if is_self_contained(config, card.backbone_sha256):
-        return _built(path, replace(config, pretrained=False))
+        return _built(path, replace(config, pretrained=False), kind)
     if backbone:
         known = {spec.name for spec in BACKBONES}
         named = backbone.partition("=")[0].split(":")[0] in known
         source = resolve_backbone(backbone)[1] if named else backbone
-        return _built(path, replace(config, backbone_source=source))
+        return _built(path, replace(config, backbone_source=source), kind)
     try:
-        return _built(path, config)
+        return _built(path, config, kind)
     except WeightsUnavailable as error:
         raise WeightsUnavailable(
             f"{path} needs the weights of {config.backbone} it was trained with, and they are not there: "
@@ -108,13 +136,13 @@ def _build(path: Path, card: ModelCard, backbone: str) -> Segmenter:
         ) from error
 
 
-def _built(path: Path, config: ModelConfig) -> Segmenter:
+def _built(path: Path, config: ModelConfig, kind: type[Network]) -> Network:
     try:
-        return build_segmenter(config)
+        return build_network(config, kind)
     except ModelError:
         raise
     except NirLoraError as error:
         raise refusal(path, f"its card asks for what does not exist: {error.message}") from error
 
 
-__all__ = ["FORMAT", "ModelCard", "load_segmenter", "read_bundle", "write_bundle"]
+__all__ = ["FORMAT", "ModelCard", "load_classifier", "load_segmenter", "read_bundle", "write_bundle"]

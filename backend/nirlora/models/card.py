@@ -22,6 +22,7 @@ from nirlora.protocol import ClassInfo
 from nirlora.protocol.codec import from_dict, to_dict
 
 FORMAT = 1
+SEGMENTATION, CLASSIFICATION = "segmentation", "classification"
 _MAX_ZOOM, _MAX_CHIP_PX = 64.0, 65536
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # neither terminals nor XML may see these
@@ -33,6 +34,8 @@ class ModelCard:
 
     Attributes:
         classes: Value, name and colour of every class.
+        task: ``segmentation`` (a class for every pixel) or ``classification`` (one for a whole image or
+            parcel).
         model: What the network is built from.
         transform: ``InputTransform.to_dict()``.
         zoom: Model-input pixels per raster pixel.
@@ -58,19 +61,47 @@ class ModelCard:
     versions: dict[str, str] = field(default_factory=dict)
     weights_sha256: str = ""
     format: int = FORMAT
+    task: str = SEGMENTATION
 
 
-def read_card(path: str | Path) -> ModelCard:
+def read_card(path: str | Path, task: str = "") -> ModelCard:
     """The card alone, of a ``.nirlora`` file or an exported ``.onnx``; the weights stay packed and unchecked.
 
+    Args:
+        path: The model file.
+        task: What the model is wanted for; "": anything.
+
     Raises:
-        ModelError: There is no such file, or it is damaged, hostile, or of a newer version.
+        ModelError: There is no such file, it is damaged, hostile, or of a newer version, or it does not do
+            what is wanted.
     """
     path = Path(path)
     if is_onnx(path):
-        return _parse_card(path, read_onnx(path)[0])
-    with open_archive(path) as archive:
-        return _parse_card(path, archive.read(CARD))
+        card = _parse_card(path, read_onnx(path)[0])
+    else:
+        with open_archive(path) as archive:
+            card = _parse_card(path, archive.read(CARD))
+    check_task(path, card, task or card.task)
+    return card
+
+
+def check_task(path: Path, card: ModelCard, task: str) -> None:
+    """Refuse a model that does something else.
+
+    Raises:
+        ModelError: The card's task is not ``task``.
+    """
+    if card.task == task:
+        return
+    if task == SEGMENTATION:
+        raise ModelError(
+            f"{path} gives one class to a whole image or parcel; a model that draws maps was expected.",
+            hint="Use it with nirlora classify predict, or train one for maps with nirlora train.",
+        )
+    raise ModelError(
+        f"{path} draws maps; a model that classifies images or parcels was expected.",
+        hint="Use it with nirlora segment, or train a classifier with nirlora classify train.",
+    )
 
 
 def read_parts(path: Path) -> tuple[ModelCard, bytes]:
@@ -86,7 +117,10 @@ def read_parts(path: Path) -> tuple[ModelCard, bytes]:
 
 def card_json(card: ModelCard) -> str:
     """The card as it lies in model files; :func:`read_card` gives it back, NaN as null."""
-    return strict_json(to_dict(card))
+    plain = to_dict(card)
+    if card.task == SEGMENTATION:  # what it is without the field, as versions before 0.2 read and write it
+        del plain["task"]
+    return strict_json(plain)
 
 
 def _parse_card(path: Path, raw: bytes) -> ModelCard:
@@ -120,6 +154,8 @@ def _problem(card: ModelCard) -> str:
     classes = card.classes
     if [c.value for c in classes] != list(range(len(classes))) or not classes:
         return f"its classes have the values {[c.value for c in classes][:5]}, expected 0, 1, 2, ..."
+    if card.task not in (SEGMENTATION, CLASSIFICATION):
+        return f"its task is {card.task!r}, expected {SEGMENTATION} or {CLASSIFICATION}"
     outputs = card.model.num_classes  # one output tells one or two classes
     if len(classes) != outputs and not (outputs == 1 and len(classes) == 2):
         return f"it has {len(classes)} classes, but the network {outputs} outputs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -38,6 +39,19 @@ class Segmenter(nn.Module):
         self.backbone_sha256 = sha256
         self.merged = False
 
+    @staticmethod
+    def make_head(config: ModelConfig, backbone: Backbone) -> nn.Module:
+        """The head that ``config`` asks for, random."""
+        options = HeadOptions(
+            dim=backbone.dim,
+            stride=backbone.stride,
+            num_channels=config.num_channels,
+            num_classes=config.num_classes,
+            aspp_rates=config.aspp_rates,
+            stage_dims=backbone.stage_dims,
+        )
+        return build_head(config.head, options)
+
     @property
     def adapter(self) -> AdapterSpec:
         """The adapter's spec."""
@@ -68,16 +82,25 @@ class Segmenter(nn.Module):
         Raises:
             OptionError: H or W is no multiple of the patch size.
         """
+        stages = self.stages(x)
+        with self._grad():
+            features = stages if head_spec(self.config.head).staged else self.backbone.join(stages)
+        logits: torch.Tensor = self.head(features, x)
+        return logits, stages
+
+    def stages(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The backbone's stages (N, d_i, h_i, w_i), shallow to deep, of (N, C, H, W).
+
+        Raises:
+            OptionError: H or W is no multiple of the patch size.
+        """
         if x.shape[-2] % self.patch or x.shape[-1] % self.patch:
             raise OptionError(
                 f"The input is {x.shape[-1]} x {x.shape[-2]} px, expected multiples of {self.patch}.",
                 hint="Choose a tile or chip size that is a multiple of the patch size.",
             )
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.adapter != "frozen"):
-            stages = self.backbone.stages(x)
-            features = stages if head_spec(self.config.head).staged else self.backbone.join(stages)
-        logits: torch.Tensor = self.head(features, x)
-        return logits, stages
+        with self._grad():
+            return self.backbone.stages(x)
 
     def train(self, mode: bool = True) -> Segmenter:
         """As usual, but a frozen backbone stays in eval mode (dropout, drop path, running statistics)."""
@@ -144,9 +167,16 @@ class Segmenter(nn.Module):
             self.merged = True
         return self
 
+    def _grad(self) -> torch.set_grad_enabled:
+        """Gradients through the backbone, where there is something to train in it."""
+        return torch.set_grad_enabled(torch.is_grad_enabled() and self.config.adapter != "frozen")
+
     @property
     def _self_contained(self) -> bool:
         return is_self_contained(self.config, self.backbone_sha256)
+
+
+Network = TypeVar("Network", bound=Segmenter)
 
 
 def is_self_contained(config: ModelConfig, backbone_sha256: str) -> bool:
@@ -165,6 +195,11 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
         WeightsUnavailable: The backbone's weights cannot be had.
         ModelError: The backbone's weights are damaged.
     """
+    return build_network(config, Segmenter)
+
+
+def build_network(config: ModelConfig, kind: type[Network]) -> Network:
+    """As :func:`build_segmenter`, of a network with another head."""
     _check_sizes(config)
     if config.pretrained and not config.backbone_roles:
         known = backbone_input(config.backbone, config.backbone_source)
@@ -180,10 +215,10 @@ def build_segmenter(config: ModelConfig) -> Segmenter:
             sha256, config = loaded.sha256, replace(config, backbone_revision=loaded.revision)
         elif config.backbone_roles:
             backbone.set_channels(config.backbone_roles)
-        return _assemble(config, backbone, roles, sha256)
+        return _assemble(kind, config, backbone, roles, sha256)
 
 
-def parameter_counts(config: ModelConfig) -> dict[str, int]:
+def parameter_counts(config: ModelConfig, kind: type[Segmenter] = Segmenter) -> dict[str, int]:
     """:meth:`Segmenter.num_parameters` of ``config`` without weights, memory or time spent on them.
 
     Raises:
@@ -194,23 +229,16 @@ def parameter_counts(config: ModelConfig) -> dict[str, int]:
         warnings.simplefilter("ignore")
         backbone = build_backbone(config.backbone)
         backbone.set_channels(config.backbone_roles or backbone.roles)
-        return _assemble(config, backbone, _roles(config), "").num_parameters()
+        return _assemble(kind, config, backbone, _roles(config), "").num_parameters()
 
 
-def _assemble(config: ModelConfig, backbone: Backbone, roles: tuple[str, ...], sha256: str) -> Segmenter:
+def _assemble(
+    kind: type[Network], config: ModelConfig, backbone: Backbone, roles: tuple[str, ...], sha256: str
+) -> Network:
     backbone.final_norm = config.final_norm
     backbone.set_patch_conv(stem.adapt_conv(backbone.patch_conv, config.stem, roles, backbone.roles))
     adapter_spec(config.adapter).apply(backbone, AdapterOptions(config.rank, config.alpha, config.blocks))
-    options = HeadOptions(
-        dim=backbone.dim,
-        stride=backbone.stride,
-        num_channels=config.num_channels,
-        num_classes=config.num_classes,
-        aspp_rates=config.aspp_rates,
-        stage_dims=backbone.stage_dims,
-    )
-    head = build_head(config.head, options)
-    return Segmenter(config, backbone, head, sha256)
+    return kind(config, backbone, kind.make_head(config, backbone), sha256)
 
 
 def _roles(config: ModelConfig) -> tuple[str, ...]:

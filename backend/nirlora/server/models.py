@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nirlora.errors import InputError, NirLoraError
-from nirlora.models.card import ModelCard, read_card
+from nirlora.models.card import SEGMENTATION, ModelCard, check_task, read_card
 from nirlora.protocol import ModelInfo
 
 
@@ -30,7 +30,9 @@ def model_info(path: Path) -> ModelInfo:
     """What a list shows of one model file."""
     size = path.stat().st_size
     try:
-        return _from_card(path, size, read_card(path))
+        card = read_card(path)
+        check_task(path, card, SEGMENTATION)
+        return _from_card(path, size, card)
     except NirLoraError as error:
         return ModelInfo(str(path), path.stem, size_bytes=size, problem=error.message)
 

@@ -248,6 +248,7 @@ class ShownLoss:
         self._value, self._at = float("nan"), float("-inf")
 
     def value(self, loss: Tensor) -> float:
+        """What to show for ``loss``."""
         if time.monotonic() - self._at > 0.5:
             self._value, self._at = float(loss.detach()), time.monotonic()
         return self._value

@@ -209,7 +209,7 @@ def _target_words(request: object) -> list[str]:
 def draw_curves(
     history: Sequence[Mapping[str, float | int | None]], score: tuple[str, str] = ("miou", "Validation mIoU")
 ) -> bytes:
-    """Loss, validation score (its key in the history, and title) and learning rate over the epochs, as PNG."""
+    """Loss, validation score (key in the history, title) and learning rate over the epochs, as PNG."""
     figure = Figure(figsize=(10.4, 2.7), dpi=170, layout="constrained")
     FigureCanvasAgg(figure)
     panels = (
