@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,7 +28,7 @@ from nirlora.models.stem import normalisation
 from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
 from nirlora.raster.source import RasterSource
-from nirlora.training.checkpoint import TrainState, load_checkpoint
+from nirlora.training.checkpoint import RunState, TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
 from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
@@ -134,7 +134,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         warnings = (*setup.data.warnings, *notes, *state.warnings)
         metrics = _metrics(setup, state)
         seconds = time.monotonic() - started
-        card = _card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
+        card = make_card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
         write_bundle(paths.model, card, model.trainable_state())
         report = ""
         if request.report:
@@ -191,6 +191,22 @@ def make_accelerator(device: torch.device) -> Accelerator:
     return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
 
 
+@contextmanager
+def enough_memory(device: torch.device, batch: int, input_px: int) -> Iterator[None]:
+    """Say what to do when the device's memory is too small for what is done inside.
+
+    Raises:
+        DeviceError: It was.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{describe_device(device)} ran out of memory with batches of {batch} chips of {input_px} px.",
+            hint=f"Use --batch {max(1, batch // 2)}, a smaller backbone, or --device cpu.",
+        ) from error
+
+
 def _fit(
     setup: Setup,
     model: Segmenter,
@@ -205,7 +221,7 @@ def _fit(
     train_layers = data.layers([r.reopen() for r in setup.readers], held_out=False)
     say(Progress("prepare", 0.0, "reading held-out chips"))
     validation = validation_batches(data.layers(setup.readers, held_out=True), spec)
-    fingerprint = _fingerprint(setup, recipe)
+    fingerprint = fingerprint_of(setup, recipe)
     state = TrainState()
     if request.resume and paths.checkpoint.exists():
         state = load_checkpoint(paths.checkpoint, fingerprint)
@@ -231,20 +247,15 @@ def _fit(
     )
     sampler = ChipSampler(train_layers, spec, classes)
     try:
-        stopped = fit(model, sampler, validation, config, make_accelerator(device), state, say)
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{describe_device(device)} ran out of memory with batches of {request.batch} chips of "
-            f"{recipe.input_px} px.",
-            hint=f"Use --batch {max(1, request.batch // 2)}, a smaller backbone, or --device cpu.",
-        ) from error
+        with enough_memory(device, request.batch, recipe.input_px):
+            stopped = fit(model, sampler, validation, config, make_accelerator(device), state, say)
     finally:
         for layer in train_layers:
             layer.reader.source.close()
     return state, stopped
 
 
-def _fingerprint(setup: Setup, recipe: Recipe) -> str:
+def fingerprint_of(setup: Setup, recipe: Recipe) -> str:
     """Hash of everything that a resumed run must share with the run it goes on with."""
     request = replace(
         setup.request, resume=False, device="", report=True, overwrite=True, max_seconds=0.0, patience=0
@@ -269,23 +280,23 @@ def _metrics(setup: Setup, state: TrainState) -> dict[str, Any]:
     return metrics | {"verdict": verdict(metrics, held_out, dense=setup.data.dense)}
 
 
-def _card(
+def make_card(
     setup: Setup,
     model: Segmenter,
     recipe: Recipe,
     metrics: dict[str, Any],
-    state: TrainState,
+    state: RunState,
     seconds: float,
     device: str,
     stopped: str,
 ) -> ModelCard:
+    """What a model file tells of a finished run."""
     training = {
         "layers": [
             {
                 "path": source.path,
                 "labels": labels,
-                "bounds": list(_bounds(source)),
-                "crs": source.crs.to_string() if source.crs else "",
+                **place_of(source),
             }
             for source, labels in zip(setup.data.sources, setup.data.label_paths, strict=True)
         ],
@@ -313,10 +324,11 @@ def _card(
     )
 
 
-def _bounds(source: RasterSource) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top in CRS units, of rotated rasters too."""
+def place_of(source: RasterSource) -> dict[str, Any]:
+    """``bounds`` (left, bottom, right, top in CRS units, of rotated rasters too) and ``crs``."""
     t = source.transform
     corners = [(col, row) for col in (0, source.width) for row in (0, source.height)]
     xs = [t.a * col + t.b * row + t.c for col, row in corners]
     ys = [t.d * col + t.e * row + t.f for col, row in corners]
-    return min(xs), min(ys), max(xs), max(ys)
+    bounds = [min(xs), min(ys), max(xs), max(ys)]
+    return {"bounds": bounds, "crs": source.crs.to_string() if source.crs else ""}
