@@ -137,17 +137,23 @@ def write_page(path: Path, page: str) -> None:
 
 def render(data: ReportData) -> str:
     """The page as HTML; every text in it is escaped."""
-    return template(Path(__file__).with_name("report.html")).render(
-        d=data,
-        verdict=verdict(data.metrics, {c.name: c.val_items for c in data.counts}, dense=data.dense),
-        rows=class_rows(data),
-        confusion=confusion_rows(data.metrics.get("confusion", []), [c.name for c in data.classes]),
-        curves=data_uri(draw_curves(data.history)) if len(data.history) > 1 else "",
-        looks=[_look(look, data.classes) for look in data.quick_looks],
-        duration=duration(data.seconds),
-        created=data.created.replace("T", " ").replace("+00:00", " UTC"),
-        stopped=STOPPED.get(data.stopped, data.stopped),
-    )
+    curves = data_uri(draw_curves(data.history)) if len(data.history) > 1 else ""
+    said = verdict(data.metrics, {c.name: c.val_items for c in data.counts}, dense=data.dense)
+    page = template(Path(__file__).with_name("report.html"))
+    return page.render(**page_values(data), curves=curves, verdict=said)
+
+
+def page_values(data: ReportData) -> dict[str, Any]:
+    """What the page is filled with, but for the curves and the verdict."""
+    return {
+        "d": data,
+        "rows": class_rows(data),
+        "confusion": confusion_rows(data.metrics.get("confusion", []), [c.name for c in data.classes]),
+        "looks": [_look(look, data.classes) for look in data.quick_looks],
+        "duration": duration(data.seconds),
+        "created": data.created.replace("T", " ").replace("+00:00", " UTC"),
+        "stopped": STOPPED.get(data.stopped, data.stopped),
+    }
 
 
 def class_rows(data: ReportData) -> list[dict[str, Any]]:
@@ -221,7 +227,7 @@ def draw_curves(
         points = [(float(h["epoch"] or 0), float(h[key] or 0)) for h in history if h.get(key) is not None]
         if key == "lr" and points:
             points, title = _scaled(points, title)
-        _draw_curve(axes, points, title, color)
+        draw_curve(axes, points, title, color)
         trained = [p for p in points if p[0] > 0]  # epoch 0 is the look before the first step
         if key == score[0] and trained:
             _mark_best(axes, trained, color)
@@ -244,7 +250,8 @@ def _mark_best(axes: Axes, points: list[_Point], color: str) -> None:
     axes.set_ylim(0, 1.08)
 
 
-def _draw_curve(axes: Axes, points: list[_Point], title: str, color: str) -> None:
+def draw_curve(axes: Axes, points: Sequence[_Point], title: str, color: str) -> None:
+    """A line over the epochs, as all pages draw them."""
     axes.set_title(title, fontsize=10, color=_INK, loc="left")
     axes.set_xlabel("epoch", fontsize=8.5, color=_INK)
     axes.tick_params(labelsize=8, colors=_INK)

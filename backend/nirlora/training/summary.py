@@ -9,7 +9,7 @@ import torch
 
 from nirlora.models.bundle import ModelCard
 from nirlora.models.segmenter import Segmenter
-from nirlora.training.checkpoint import TrainState
+from nirlora.training.checkpoint import RunState
 from nirlora.training.config import Recipe
 from nirlora.training.quicklook import quick_looks
 from nirlora.training.report import ClassCount, ReportData, command_line, write_report
@@ -24,7 +24,7 @@ def write_training_report(
     model: Segmenter,
     recipe: Recipe,
     card: ModelCard,
-    state: TrainState,
+    state: RunState,
     device: torch.device,
 ) -> None:
     """Write the HTML report of a run to ``path``.
@@ -32,6 +32,19 @@ def write_training_report(
     Raises:
         OutputError: It cannot be written.
     """
+    write_report(path, report_data(path, setup, model, recipe, card, state, device))
+
+
+def report_data(
+    path: Path,
+    setup: Setup,
+    model: Segmenter,
+    recipe: Recipe,
+    card: ModelCard,
+    state: RunState,
+    device: torch.device,
+) -> ReportData:
+    """What the report of a run shows."""
     training = card.training
     channels = [
         {
@@ -61,7 +74,7 @@ def write_training_report(
         "resolution": f"{resolution:.3g} m" if resolution else "unknown",
         "seed": setup.request.seed,
     }
-    data = ReportData(
+    return ReportData(
         title=path.name.removesuffix("_report.html"),
         classes=card.classes,
         counts=tuple(
