@@ -97,4 +97,3 @@ def report_data(
         created=str(training["date"]),
         dense=setup.data.dense,
     )
-    write_report(path, data)
