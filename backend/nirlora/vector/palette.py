@@ -11,6 +11,8 @@ import pyogrio
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from .shared_file import undisturbed
+
 _STYLES = "layer_styles"
 
 
@@ -83,10 +85,12 @@ def _stored_style(path: str, layer: str) -> ElementTree.Element | None:
     if not path.lower().endswith(".gpkg"):
         return None
     try:
-        if _STYLES not in [str(name) for name, _ in pyogrio.list_layers(path)]:
-            return None
-        columns = ["f_table_name", "styleQML", "useAsDefault"]
-        meta, _, _, data = pyogrio.raw.read(path, layer=_STYLES, columns=columns, read_geometry=False)
+        with undisturbed(path) as readable:
+            if _STYLES not in [str(name) for name, _ in pyogrio.list_layers(readable)]:
+                return None
+            columns = ["f_table_name", "styleQML", "useAsDefault"]
+            read = pyogrio.raw.read(readable, layer=_STYLES, columns=columns, read_geometry=False)
+        meta, _, _, data = read
         found = dict(zip(meta["fields"], data, strict=True))
         rows = zip(*(found[name] for name in columns), strict=True)
         texts = [qml for table, qml, default in rows if table == layer and default and qml]

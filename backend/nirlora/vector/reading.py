@@ -20,6 +20,7 @@ from nirlora.errors import LabelsError
 from nirlora.raster.source import RasterSource
 
 from .geodesy import Ground, horizontal_crs, pixel_positions
+from .shared_file import undisturbed
 
 Geometries = NDArray[np.object_]
 
@@ -72,7 +73,8 @@ def vector_layers(file: str) -> tuple[tuple[str, bool], ...] | None:
     if not file.startswith("/vsi") and not Path(file).exists():
         raise LabelsError(f"There is no file {file}.", hint="Check the path.")
     try:
-        return tuple((str(name), kind is not None) for name, kind in pyogrio.list_layers(file))
+        with undisturbed(file) as readable:
+            return tuple((str(name), kind is not None) for name, kind in pyogrio.list_layers(readable))
     except DataSourceError:
         return None
 
@@ -95,9 +97,9 @@ def read_layer(path: str, wanted: str = "", optional: tuple[str, ...] = ()) -> V
         raise _unknown_field(path, wanted, fields)
     columns = [f for f in fields if f == wanted or f in optional]
     try:
-        with python_warnings.catch_warnings(record=True) as said:
+        with undisturbed(file) as readable, python_warnings.catch_warnings(record=True) as said:
             python_warnings.simplefilter("always")
-            meta, _, wkb, data = pyogrio.raw.read(file, layer=name, columns=columns, force_2d=True)
+            meta, _, wkb, data = pyogrio.raw.read(readable, layer=name, columns=columns, force_2d=True)
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise LabelsError(
             f"{path} cannot be read: {error}.", hint="The file may be damaged; open and save it in QGIS."
@@ -148,7 +150,8 @@ def _choose_layer(file: str, options: dict[str, str], wanted: str) -> tuple[str,
 
 
 def _fields(file: str, layer: str) -> tuple[str, ...]:
-    return tuple(str(f) for f in pyogrio.read_info(file, layer=layer)["fields"])
+    with undisturbed(file) as readable:
+        return tuple(str(f) for f in pyogrio.read_info(readable, layer=layer)["fields"])
 
 
 def _unknown_field(path: str, wanted: str, fields: tuple[str, ...]) -> LabelsError:
