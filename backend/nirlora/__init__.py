@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nirlora.errors import JobCancelled, NirLoraError
 from nirlora.protocol import (
+    ClassifyPredictRequest,
+    ClassifyPredictResult,
+    ClassifyTrainRequest,
+    ClassifyTrainResult,
     EvaluateRequest,
     EvaluateResult,
     ExportRequest,
@@ -22,13 +26,35 @@ from nirlora.protocol import (
 )
 
 if TYPE_CHECKING:
-    from nirlora.api import evaluate, export, plan, segment, train
+    from nirlora.api import (
+        classify_plan,
+        classify_predict,
+        classify_train,
+        evaluate,
+        export,
+        plan,
+        segment,
+        train,
+    )
 
 __version__ = "0.1.0"
 
-_LAZY = ("evaluate", "export", "plan", "segment", "train")
+_LAZY = (
+    "classify_plan",
+    "classify_predict",
+    "classify_train",
+    "evaluate",
+    "export",
+    "plan",
+    "segment",
+    "train",
+)
 
 __all__ = [
+    "ClassifyPredictRequest",
+    "ClassifyPredictResult",
+    "ClassifyTrainRequest",
+    "ClassifyTrainResult",
     "EvaluateRequest",
     "EvaluateResult",
     "ExportRequest",
@@ -42,6 +68,9 @@ __all__ = [
     "TrainRequest",
     "TrainResult",
     "__version__",
+    "classify_plan",
+    "classify_predict",
+    "classify_train",
     "evaluate",
     "export",
     "plan",

@@ -24,6 +24,7 @@ HOMES = {
 _BASE = {"protocol", "errors", "versions"}
 _DATA = _BASE | {"raster", "bands", "vector"}
 _NETS = _BASE | {"metrics", "backbones", "adapters", "models"}
+_JOBS = {"training", "adaptation", "self_training", "classification", "inference", "onnx_export"}
 # What each layer may import of nirlora; a layer is a package or a module right below nirlora, and the
 # backbones, on which both adapters and models stand.
 LAYERS: dict[str, set[str]] = {
@@ -41,21 +42,20 @@ LAYERS: dict[str, set[str]] = {
     "training": _DATA | _NETS | {"inference"},  # its report shows a map
     "adaptation": _DATA | _NETS | {"inference", "training"},  # the same chips, checkpoints, report
     "self_training": _DATA | _NETS | {"inference", "training"},
+    "classification": _DATA | _NETS | {"inference", "training"},
     "onnx_export": _DATA | _NETS | {"inference"},
     "doctor": _BASE,
     "demo_scene": _BASE,
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
-    "api": _DATA | _NETS | {"training", "adaptation", "self_training", "inference", "onnx_export"},
-    "jobs": _DATA
-    | _NETS
-    | {"training", "adaptation", "self_training", "inference", "onnx_export", "info", "api"},
+    "api": _DATA | _NETS | _JOBS,
+    "jobs": _DATA | _NETS | _JOBS | {"info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
 HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
 _TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "adaptation", "onnx_export"}
-HEAVY_LAYERS = _TORCH_LAYERS | {"self_training", "metrics", "doctor"}
+HEAVY_LAYERS = _TORCH_LAYERS | {"self_training", "classification", "metrics", "doctor"}
 HEAVY_MODULES = {"nirlora.jobs.execute", "nirlora.jobs.warm"}  # of the worker process alone
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 

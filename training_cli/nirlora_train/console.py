@@ -96,6 +96,8 @@ def describe(progress: Progress, started: float | None = None) -> str:
     if "miou" in metrics:
         best = f" (best {metrics['best_miou']:.3f})" if "best_miou" in metrics else ""
         facts.append(f"val mIoU {metrics['miou']:.3f}{best}")
+    if "accuracy" in metrics:
+        facts.append(f"val accuracy {metrics['accuracy']:.3f}")
     if "px_per_s" in metrics:
         facts.append(speed(metrics["px_per_s"]))
     left = progress.eta_s

@@ -14,14 +14,14 @@ from .console import duration, speed
 if TYPE_CHECKING:
     from nirlora.doctor import Examination
 
-_STOPPED = {"cancelled": "stopped by you", "max-seconds": "time limit", "patience": "no better for a while"}
+STOPPED = {"cancelled": "stopped by you", "max-seconds": "time limit", "patience": "no better for a while"}
 
 
 def show_train(result: TrainResult) -> None:
     """Scores, trainable share and where the files are."""
     _scores(result.metrics, "validation")
     trained, total = result.trainable_parameters, result.total_parameters
-    stopped = f", {_STOPPED.get(result.stopped, result.stopped)}" if result.stopped else ""
+    stopped = f", {STOPPED.get(result.stopped, result.stopped)}" if result.stopped else ""
     facts = {
         "trained": f"{trained:,} of {total:,} parameters ({100 * trained / max(total, 1):.2f} %)",
         "time": f"{duration(result.seconds)} on {result.device}{stopped}",
@@ -30,7 +30,7 @@ def show_train(result: TrainResult) -> None:
     if result.report:
         facts["report"] = result.report
     _facts(facts)
-    _warnings(result.warnings)
+    show_warnings(result.warnings)
 
 
 def show_segment(result: SegmentResult) -> None:
@@ -39,14 +39,14 @@ def show_segment(result: SegmentResult) -> None:
     facts = {"time": f"{duration(result.seconds)} on {result.device}, {speed(result.px_per_s)}"}
     facts |= {"map": result.map} | {k: v for k, v in result.outputs.items() if k != "map"}
     _facts(facts)
-    _warnings(result.warnings)
+    show_warnings(result.warnings)
 
 
 def show_evaluate(result: EvaluateResult) -> None:
     """Scores of the map."""
     _scores(result.metrics, "reference")
     _facts({"time": f"{duration(result.seconds)} on {result.device}"})
-    _warnings(result.warnings)
+    show_warnings(result.warnings)
 
 
 def show_export(result: ExportResult) -> None:
@@ -62,7 +62,7 @@ def show_export(result: ExportResult) -> None:
             "model": result.onnx,
         }
     )
-    _warnings(result.warnings)
+    show_warnings(result.warnings)
 
 
 def show_demo(train: TrainResult, segment: SegmentResult, evaluate: EvaluateResult) -> None:
@@ -78,7 +78,7 @@ def show_demo(train: TrainResult, segment: SegmentResult, evaluate: EvaluateResu
             "model": train.model,
         }
     )
-    _warnings((*train.warnings, *segment.warnings))
+    show_warnings((*train.warnings, *segment.warnings))
 
 
 def show_plan(plan: Mapping[str, Any]) -> None:
@@ -183,7 +183,8 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _warnings(warnings: Sequence[str]) -> None:
+def show_warnings(warnings: Sequence[str]) -> None:
+    """One line each, on stderr."""
     sys.stdout.flush()
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)

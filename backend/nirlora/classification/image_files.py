@@ -1,0 +1,105 @@
+"""Finding labelled images: a folder with one folder of images per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nirlora.errors import InputError, LabelsError
+from nirlora.protocol import ClassInfo
+from nirlora.protocol.colors import default_colors
+from nirlora.vector.items import MAX_CLASSES
+
+SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their classes.
+
+    Attributes:
+        root: Folder that ``names`` are below.
+        names: Path of each image below ``root``, with forward slashes, sorted.
+        values: Class value of each.
+        classes: In value order.
+        warnings: What was left out.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    classes: tuple[ClassInfo, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files."""
+        return tuple(str(self.root / name) for name in self.names)
+
+
+def find_images(folder: str | Path) -> list[Path]:
+    """All images below a folder, sorted; hidden files and folders are left out.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"There is no folder {root}.", hint="Give the folder that holds the images.")
+    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
+
+
+def labelled_images(folder: str, wanted: Sequence[str] = ()) -> LabelledImages:
+    """The images of a folder whose sub-folders are the classes, as UC Merced and NWPU-RESISC45 come.
+
+    Args:
+        folder: Holds one folder per class; images lie in these at any depth.
+        wanted: Only these classes, in this order; empty: all, alphabetically.
+
+    Raises:
+        InputError: There is no such folder.
+        LabelsError: Fewer than two classes have images, or a wanted one has none.
+    """
+    root = Path(folder)
+    by_class: dict[str, list[str]] = {}
+    loose = 0
+    for path in find_images(root):
+        name = path.relative_to(root).as_posix()
+        if "/" in name:
+            by_class.setdefault(name.split("/")[0], []).append(name)
+        else:
+            loose += 1
+    names = list(wanted) or sorted(by_class)
+    missing = [name for name in names if name not in by_class]
+    if missing:
+        raise LabelsError(
+            f"{root} has no images of class {missing[0]!r}; it has {', '.join(sorted(by_class)) or 'none'}.",
+            hint="A class is a folder of images, named after it.",
+        )
+    if len(names) < 2:
+        listed = f"only {names[0]!r}" if names else "none"
+        raise LabelsError(
+            f"{root} should hold a folder of images for each of two or more classes, but holds {listed}.",
+            hint="Give the folder right above the class folders; images are .tif, .jpg or .png.",
+        )
+    if len(names) > MAX_CLASSES:
+        raise LabelsError(f"{root} has {len(names)} classes, expected at most {MAX_CLASSES}.")
+    warnings = [f"{loose} image(s) lie in {root} itself, in no class; skipped."] if loose else []
+    empty = sorted(p.name for p in root.iterdir() if _holds_nothing(p, by_class))
+    if empty:
+        warnings.append(f"No images in {', '.join(empty)}; skipped.")
+    rows = [(name, value) for value, kind in enumerate(names) for name in by_class[kind]]
+    colors = default_colors(names)
+    return LabelledImages(
+        root=root,
+        names=tuple(name for name, _ in rows),
+        values=tuple(value for _, value in rows),
+        classes=tuple(ClassInfo(v, n, c) for v, (n, c) in enumerate(zip(names, colors, strict=True))),
+        warnings=tuple(warnings),
+    )
+
+
+def _holds_nothing(path: Path, by_class: dict[str, list[str]]) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and path.name not in by_class

@@ -1,0 +1,188 @@
+"""Images as samples: read whole, brought to one size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nirlora.bands import Channel, ChannelReader, InputTransform, detect_roles, parse_bands
+from nirlora.bands.calibration import Calibration
+from nirlora.bands.statistics import ChannelStats, bands_of, channel_stats, physical_values
+from nirlora.bands.transform import ChannelTransform
+from nirlora.classification.samples import View, ViewSpec, augmented, token_weights
+from nirlora.errors import RasterError
+from nirlora.raster.grid import Window
+from nirlora.raster.source import RasterSource, open_raster
+
+_BYTE = 255.0
+_SAMPLED_IMAGES, _SAMPLED_PX = 400, 4096
+_CROP_AREA = (0.5, 1.0)  # share of an image that a training view shows
+_CROP_RATIO = (3 / 4, 4 / 3)
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What all images of a set share.
+
+    Attributes:
+        channels: The model's channels as bands.
+        count: Bands in a file.
+        dtype: Their type.
+        side_px: Median side of the images.
+    """
+
+    channels: tuple[Channel, ...]
+    count: int
+    dtype: str
+    side_px: int
+
+
+def check_images(
+    paths: Sequence[str], channels: Callable[[RasterSource], tuple[Channel, ...]], tick: Callable[[int], None]
+) -> ImageFormat:
+    """Open every image and see that all are alike, so that nothing fails in the middle of a training.
+
+    Args:
+        paths: The images.
+        channels: Gives the model's channels of the first one.
+        tick: Told the number of images looked at; may raise to stop.
+
+    Raises:
+        RasterError: A file is damaged, or has another number of bands or type than the first.
+        BandsError: A channel is not in the first one.
+    """
+    first: ImageFormat | None = None
+    sides = []
+    for number, path in enumerate(paths):
+        if number % 256 == 0:
+            tick(number)
+        with open_raster(path) as source:
+            if first is None:
+                first = ImageFormat(channels(source), source.count, source.dtype, 0)
+            if (source.count, source.dtype) != (first.count, first.dtype):
+                raise RasterError(
+                    f"{path} has {source.count} band(s) of {source.dtype}, but {paths[0]} has {first.count} "
+                    f"of {first.dtype}; all images must be alike.",
+                    hint="Convert or remove it.",
+                )
+            sides.append(math.sqrt(source.width * source.height))
+    if first is None:
+        raise RasterError("There are no images.", hint="Give a folder with .tif, .jpg or .png files.")
+    return replace(first, side_px=round(float(np.median(sides))))
+
+
+def channels_of(source: RasterSource, bands: str) -> tuple[Channel, ...]:
+    """The channels that ``--bands`` names, or all bands of the image."""
+    wanted = bands or ",".join(map(str, source.data_bands))
+    return parse_bands(wanted, detect_roles(source), nbands=source.count)
+
+
+def bound_channels(transform: InputTransform, bands: str) -> Callable[[RasterSource], tuple[Channel, ...]]:
+    """Gives the channels of a trained model in an image."""
+    return lambda source: ChannelReader(source, transform, bands).channels
+
+
+def fit_images(paths: Sequence[str], form: ImageFormat) -> InputTransform:
+    """The input transform of these images: bytes as 0..1, other types by their percentiles.
+
+    Standardisation is left at its default; see :meth:`InputTransform.with_normalisation`.
+
+    Raises:
+        RasterError: No image has a valid pixel, or one is damaged.
+    """
+    chosen = paths[:: max(1, len(paths) // _SAMPLED_IMAGES)]
+    bands = bands_of(form.channels)
+    parts = []
+    for path in chosen:
+        with open_raster(path) as source:
+            data, valid = source.read(source.window, bands)
+            keep = np.flatnonzero(valid)[:: max(1, int(valid.sum()) // _SAMPLED_PX)]
+            flat = data.reshape(len(bands), 1, -1)[:, :, keep]
+            parts.append(physical_values(form.channels, flat, bands, _unscaled(form.count))[:, 0])
+            descriptions = source.descriptions
+    sample = np.concatenate(parts, axis=1)
+    if sample.shape[1] == 0:
+        raise RasterError("The images have no valid pixel.", hint="Check their nodata value and mask.")
+    stats = channel_stats(sample)
+    return InputTransform(
+        tuple(_channel(c, s, form, descriptions) for c, s in zip(form.channels, stats, strict=True))
+    )
+
+
+class ImageSamples:
+    """Images, each squeezed to a square of one size."""
+
+    parallel = True
+
+    def __init__(
+        self, paths: Sequence[str], form: ImageFormat, transform: InputTransform, spec: ViewSpec
+    ) -> None:
+        self._paths, self._form, self._transform, self._spec = list(paths), form, transform, spec
+        self._bands = bands_of(form.channels)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def draw(self, index: int, rng: np.random.Generator) -> View:
+        """A random part of at least half the image, turned, in another light."""
+        with open_raster(self._paths[index]) as source:
+            view = self._read(source, random_crop(source.width, source.height, rng))
+        return augmented(view, self._spec, rng)
+
+    def views(self, index: int) -> Iterator[View]:
+        """The whole image."""
+        with open_raster(self._paths[index]) as source:
+            yield self._read(source, source.window)
+
+    def reopen(self) -> ImageSamples:
+        """The same object: every read opens its own file."""
+        return self
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _read(self, source: RasterSource, window: Window) -> View:
+        side = self._spec.input_px
+        data, valid = source.read(window, self._bands, out_px=(side, side))
+        physical = physical_values(self._form.channels, data, self._bands, _unscaled(self._form.count))
+        x = self._transform.apply(physical)
+        x[:, ~valid] = 0.0
+        return View(x, token_weights(valid, self._spec.tokens))
+
+
+def random_crop(width: int, height: int, rng: np.random.Generator) -> Window:
+    """A window of random place, area and aspect ratio (drawn on a log scale), inside the image."""
+    area = width * height * rng.uniform(*_CROP_AREA)
+    ratio = math.exp(rng.uniform(*np.log(_CROP_RATIO)))
+    wide = int(np.clip(round(math.sqrt(area * ratio)), 1, width))
+    high = int(np.clip(round(math.sqrt(area / ratio)), 1, height))
+    return Window(int(rng.integers(width - wide + 1)), int(rng.integers(height - high + 1)), wide, high)
+
+
+def _unscaled(count: int) -> Calibration:
+    return Calibration((1.0,) * count, (0.0,) * count)
+
+
+def _channel(
+    channel: Channel, stats: ChannelStats, form: ImageFormat, descriptions: tuple[str, ...]
+) -> ChannelTransform:
+    band = 0 if channel.computed else channel.bands[0]
+    low, high = (0.0, _BYTE) if form.dtype == "uint8" and band else (stats.p2, stats.p98)
+    if high <= low:
+        low, high = low - 0.5, low + 0.5
+    return ChannelTransform(
+        name=channel.name,
+        role=channel.role,
+        band=band,
+        description=descriptions[band - 1] if band else "",
+        scale=1.0,
+        offset=0.0,
+        low=low,
+        high=high,
+        p1=stats.p1,
+        median=stats.median,
+        p99=stats.p99,
+    )
