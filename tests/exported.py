@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from nirlora.bands import ChannelReader, InputTransform, fit_transform
-from nirlora.models.backbones import swin
 from nirlora.models.bundle import write_bundle
 from nirlora.models.card import ModelCard
 from nirlora.models.config import ModelConfig
@@ -33,17 +32,6 @@ def disturbed(segmenter: Segmenter) -> Segmenter:
         for name, buffer in segmenter.named_buffers():
             if "running" in name:
                 buffer += 0.2 * torch.rand(buffer.shape, generator=generator)
-    return segmenter
-
-
-def shortened(segmenter: Segmenter) -> Segmenter:
-    """The same network with fewer blocks: the exporter's time goes with their number."""
-    net = segmenter.backbone.net
-    if isinstance(segmenter.backbone, swin.SwinBackbone):
-        for count, stage in zip((2, 1, 1, 1), net.layers, strict=True):  # the second one shifts its windows
-            stage.blocks = stage.blocks[:count]
-    else:
-        net.blocks = net.blocks[:1]
     return segmenter
 
 

@@ -9,17 +9,27 @@ import pytest
 import torch
 from torch import nn
 
-from nirlora.adapters import ADAPTERS, adapter_spec
+from nirlora.adapters import ADAPTERS, AdapterPart, adapter_spec
 from nirlora.adapters.base import chosen_blocks
 from nirlora.errors import OptionError
+from nirlora.models.backbones import BACKBONES, backbone_spec
 from nirlora.models.bundle import ModelCard, load_segmenter, write_bundle
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter, parameter_counts
 from nirlora.models.weights import state_sha256
 from nirlora.protocol import ClassInfo
+from small_nets import use_small_backbones
 
-BACKBONES = ("vit-demo", "vit-tiny", "dinov3-small", "swin-tiny")
+# One of each kind of block and of tokens in front: none, class token, class and four registers, maps.
+NETS = ("vit-demo", "galileo-nano:p8", "vit-tiny", "dinov3-small", "swin-tiny", "sam-base")
 LORA_NIR = ModelConfig(head="aspp", num_channels=3, num_classes=1, stem="positional", final_norm=False)
+NAMES = [spec.name for spec in ADAPTERS]
+FITTING = [
+    pytest.param(spec.name, net, id=f"{spec.name}-{net}")
+    for spec in ADAPTERS
+    for net in NETS
+    if backbone_spec(net).family in spec.families
+]
 
 
 def build(adapter: str, backbone: str = "vit-demo", head: str = "linear", **changes) -> Segmenter:
@@ -27,10 +37,16 @@ def build(adapter: str, backbone: str = "vit-demo", head: str = "linear", **chan
     return build_segmenter(replace(config, **changes)).eval()
 
 
-def images(segmenter: Segmenter, size: int = 64) -> torch.Tensor:
-    side = max(size // segmenter.patch, 2) * segmenter.patch
+def pretended(segmenter: Segmenter) -> Segmenter:
+    """As if the backbone were pretrained: then a file holds only what is trained."""
+    segmenter.backbone_sha256 = "0" * 64
+    return segmenter
+
+
+def images(segmenter: Segmenter, rows: int = 64, cols: int = 96) -> torch.Tensor:
+    sides = [max(size // segmenter.patch, 2) * segmenter.patch for size in (rows, cols)]
     generator = torch.Generator().manual_seed(3)
-    return torch.randn(2, segmenter.config.num_channels, side, side, generator=generator)
+    return torch.randn(2, segmenter.config.num_channels, *sides, generator=generator)
 
 
 def disturb(segmenter: Segmenter) -> Segmenter:
@@ -43,89 +59,209 @@ def disturb(segmenter: Segmenter) -> Segmenter:
     return segmenter
 
 
-def step(segmenter: Segmenter) -> None:
-    """One optimiser step on random labels."""
+def step(segmenter: Segmenter) -> dict[str, torch.Tensor | None]:
+    """One optimiser step on random labels; the gradients."""
     optimiser = torch.optim.AdamW([p for p in segmenter.parameters() if p.requires_grad], lr=1e-2)
     x = images(segmenter)
     labels = torch.randint(0, 3, x.shape[:1] + x.shape[2:], generator=torch.Generator().manual_seed(5))
+    torch.manual_seed(1)
     nn.functional.cross_entropy(segmenter.train()(x), labels).backward()
     optimiser.step()
     segmenter.eval()
+    return {name: parameter.grad for name, parameter in segmenter.named_parameters()}
 
 
-@pytest.mark.parametrize("adapter", [spec.name for spec in ADAPTERS])
+@pytest.fixture
+def small(monkeypatch):
+    use_small_backbones(monkeypatch)
+
+
+@pytest.mark.usefixtures("small")
 class TestAdapter:
-    @pytest.mark.parametrize("backbone", BACKBONES)
-    def test_changes_nothing_at_the_start(self, adapter, backbone):
-        with_adapter, without = build(adapter, backbone), build("frozen", backbone)
-        without.head.load_state_dict(with_adapter.head.state_dict())
-        x = images(with_adapter)
+    @pytest.mark.parametrize(("adapter", "net"), FITTING)
+    def test_changes_nothing_at_the_start_and_merging_keeps_what_it_learns(self, adapter, net):
+        """Prompts do change something; and what is not linear cannot be merged, then nothing happens."""
+        spec = adapter_spec(adapter)
+        changed, plain = build(adapter, net), build("frozen", net)
+        plain.head.load_state_dict(changed.head.state_dict())
+        x = images(changed)
         with torch.no_grad():
-            torch.testing.assert_close(with_adapter(x), without(x), rtol=0, atol=2e-6)
+            start, without = changed(x), plain(x)
+            if spec.identity:
+                torch.testing.assert_close(start, without, rtol=0, atol=2e-6)
+            else:
+                assert not torch.allclose(start, without)
+            after = disturb(changed)(x)
+            merged = copy.deepcopy(changed).merge()
+            torch.testing.assert_close(merged(x), after, rtol=1e-4, atol=1e-5)
+        same_names = merged.backbone.state_dict().keys() == plain.backbone.state_dict().keys()
+        assert same_names == spec.merges
 
-    @pytest.mark.parametrize("backbone", BACKBONES)
-    def test_merging_keeps_the_outputs_and_leaves_the_plain_network(self, adapter, backbone):
-        segmenter = disturb(build(adapter, backbone))
-        merged = copy.deepcopy(segmenter).merge()
-        plain = build("frozen", backbone)
-        x = images(segmenter)
-        with torch.no_grad():
-            torch.testing.assert_close(merged(x), segmenter(x), rtol=1e-4, atol=1e-5)
-        assert merged.backbone.state_dict().keys() == plain.backbone.state_dict().keys()
-
-    def test_frozen_tensors_stay_bit_for_bit_and_the_others_move(self, adapter):
-        segmenter = build(adapter)
-        step(segmenter)  # LoRA's A has no gradient as long as B is zero
+    @pytest.mark.parametrize(("adapter", "net"), FITTING)
+    def test_all_of_the_adapter_is_trained_and_the_rest_stays_bit_for_bit(self, adapter, net):
+        segmenter = build(adapter, net)
         before = {n: p.detach().clone() for n, p in segmenter.named_parameters()}
         buffers = {n: b.clone() for n, b in segmenter.backbone.named_buffers()}
-        step(segmenter)
+        step(segmenter)  # where a product starts with a zero, its other factors have no gradient yet
+        gradients = step(segmenter)
         for name, parameter in segmenter.named_parameters():
-            assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
+            if parameter.requires_grad:
+                assert gradients[name].abs().sum() > 0, name
+            else:
+                assert torch.equal(parameter, before[name]), name
         assert all(torch.equal(b, buffers[n]) for n, b in segmenter.backbone.named_buffers())
 
-    def test_what_is_trained_alone_restores_the_outputs(self, adapter):
-        trained, fresh = build(adapter), build(adapter)
-        trained.backbone_sha256 = fresh.backbone_sha256 = (
-            "0" * 64
-        )  # as if pretrained: only what is trained counts
-        step(trained)
-        step(trained)
+    @pytest.mark.parametrize(("adapter", "net"), FITTING)
+    def test_what_is_trained_alone_restores_the_outputs(self, adapter, net):
+        trained, fresh = pretended(build(adapter, net)), pretended(build(adapter, net))
+        disturb(trained)
         x = images(trained)
         with torch.no_grad():
             assert not torch.equal(fresh(x), trained(x))
             fresh.load_trainable_state(trained.trainable_state())
             assert torch.equal(fresh(x), trained(x))
+        stored = sum(t.numel() for t in trained.trainable_state().values())
+        parts = [m for m in trained.backbone.modules() if isinstance(m, AdapterPart)]
+        masks = sum(b.numel() for part in parts for b in part.buffers(recurse=False))
+        assert stored == trained.num_parameters()["trainable"] + masks
 
-    def test_counts(self, adapter):
-        segmenter = build(adapter)
-        segmenter.backbone_sha256 = "0" * 64
-        counts = segmenter.num_parameters()
-        assert counts["trainable"] == counts["adapter"] + counts["head"]
-        assert counts["total"] == sum(p.numel() for p in segmenter.parameters())
-        assert counts == parameter_counts(segmenter.config)
-        stored = sum(t.numel() for t in segmenter.trainable_state().values())
-        assert stored == counts["trainable"]
-
+    @pytest.mark.parametrize("adapter", NAMES)
     def test_a_model_file_gives_the_same_outputs(self, adapter, tmp_path):
         segmenter = disturb(build(adapter, head="detail"))
         classes = tuple(ClassInfo(i, f"c{i}", "#000000") for i in range(3))
         card = ModelCard(classes=classes, model=segmenter.config)
         path = write_bundle(tmp_path / "m.nirlora", card, segmenter.trainable_state())
-        loaded, _ = load_segmenter(path)
+        loaded, read = load_segmenter(path)
+        assert read.model == segmenter.config
         x = images(segmenter)
         with torch.no_grad():
             assert torch.equal(loaded(x), segmenter(x))
 
-    @pytest.mark.parametrize("size", [224, 160])
-    def test_sizes(self, adapter, size):
+    @pytest.mark.parametrize("adapter", NAMES)
+    def test_only_the_adapter_is_in_train_mode(self, adapter):
+        segmenter = disturb(build(adapter)).train()
+        parts = [m for m in segmenter.backbone.modules() if isinstance(m, AdapterPart)]
+        inside = {id(m) for part in parts for m in part.modules()}
+        for module in segmenter.backbone.modules():
+            assert module.training == (adapter == "full" or id(module) in inside)
+        x = images(segmenter)
+        drops = getattr(adapter_spec(adapter).defaults, "dropout", 0) > 0
+        with torch.no_grad():
+            assert torch.equal(segmenter(x), segmenter(x)) != drops
+            segmenter.eval()
+            assert torch.equal(segmenter(x), segmenter(x))
+
+    @pytest.mark.parametrize(("rows", "cols"), [(224, 224), (512, 512), (32, 160)])
+    @pytest.mark.parametrize("adapter", NAMES)
+    def test_any_size(self, adapter, rows, cols):
         segmenter = build(adapter)
         with torch.no_grad():
-            assert segmenter(images(segmenter, size)).shape == (2, 3, size, size)
+            assert segmenter(images(segmenter, rows, cols)[:1]).shape == (1, 3, rows, cols)
 
+    @pytest.mark.parametrize("adapter", NAMES)
+    def test_the_last_blocks_alone(self, adapter):
+        segmenter = build(adapter, blocks="last:1")
+        names = [n for n, p in segmenter.backbone.named_parameters() if p.requires_grad]
+        assert all("net.blocks.1." in n for n in names) != (adapter == "full")
+        if adapter not in ("full", "frozen"):
+            with pytest.raises(OptionError, match="2 blocks"):
+                build(adapter, blocks="last:3")
+
+
+@pytest.mark.parametrize("adapter", NAMES)
+class TestSpec:
     def test_is_documented(self, adapter):
         spec = adapter_spec(adapter)
         assert spec.source
         assert (spec.learning_rate > 0) == (adapter != "frozen")
+        assert spec.inferred or adapter in ("full", "frozen", "layernorm")
+
+    def test_a_backbone_that_does_not_fit_is_refused(self, adapter):
+        spec = adapter_spec(adapter)
+        for family in {b.family for b in BACKBONES}:
+            name = next(b.name for b in BACKBONES if b.family == family)
+            config = ModelConfig(backbone=name, adapter=adapter)
+            if family in spec.families:
+                assert parameter_counts(config)["total"] > 0
+            else:
+                with pytest.raises(
+                    OptionError, match=f"Adapter {adapter} does not fit {name}: it is made for"
+                ):
+                    parameter_counts(config)
+
+
+D, BLOCKS, PATCH = 128, 4, 8  # of vit-demo
+COUNTS = {
+    "frozen": 0,
+    "lora": BLOCKS * 2 * 2 * 4 * D,
+    "layernorm": (2 * BLOCKS + 1) * 2 * D,
+    # qkv, proj, fc1, fc2 and two norms in a block; the last norm and the patch embedding
+    "bitfit": BLOCKS * (3 + 1 + 4 + 1 + 2) * D + 2 * D,
+    "adapter": BLOCKS * 2 * (2 * D * D // 16 + D // 16 + D),
+    "adaptformer": BLOCKS * (2 * D * 64 + 64 + D),
+    "convpass": BLOCKS * 2 * (2 * D * 8 + 9 * 8 * 8 + 2 * 8 + D),
+    "lorand": BLOCKS * 2 * (2 * 2 * 8 * (D + D // 2) + 2 * 8 * 8 + D + D // 2),
+    "vpt-shallow": 10 * D,
+    "vpt-deep": BLOCKS * 10 * D,
+    "ivpt": 100 * D + (BLOCKS - 1) + BLOCKS,
+    "e2vpt": BLOCKS * (10 * D + 5 * D),
+    "mufa": BLOCKS * sum(2 * D * D // rate + D // rate + D for rate in (8, 16, 32)),
+}
+
+
+@pytest.mark.parametrize("adapter", NAMES)
+def test_counts_are_the_closed_forms(adapter):
+    counts = parameter_counts(ModelConfig(backbone="vit-demo", adapter=adapter, pretrained=False))
+    if adapter == "full":
+        assert counts["trainable"] == counts["total"]
+    else:
+        assert counts["adapter"] == COUNTS[adapter]
+    assert counts["trainable"] == counts["adapter"] + counts["head"]
+    built = build_segmenter(ModelConfig(backbone="vit-demo", adapter=adapter, pretrained=False))
+    assert built.num_parameters() == counts
+
+
+@pytest.mark.parametrize(
+    ("adapter", "backbone", "options", "expected"),
+    [
+        ("full", "vit-base", {}, 85_798_656),
+        ("full", "swin-tiny", {}, 27_519_354),
+        ("layernorm", "vit-base", {}, 38_400),
+        ("layernorm", "swin-tiny", {}, 24_768),
+        ("bitfit", "vit-base", {}, 102_912),
+        ("bitfit", "swin-tiny", {}, 52_224),
+        ("lora", "vit-base", {}, 147_456),
+        ("lora", "swin-tiny", {}, 70_656),
+        ("adapter", "vit-base", {"width": 48}, 1_789_056),
+        ("adapter", "vit-base", {}, 1_789_056),
+        ("adapter", "vit-base", {"width": 8}, 313_536),
+        ("adapter", "vit-base", {"width": 96, "sites": "mlp"}, 1_779_840),
+        ("adaptformer", "vit-base", {}, 1_189_632),
+        ("adaptformer", "vit-base", {"width": 96}, 1_779_840),
+        ("convpass", "vit-base", {}, 327_552),
+        ("vpt-shallow", "vit-base", {}, 7_680),
+        ("vpt-deep", "vit-base", {}, 92_160),
+        ("vpt-deep", "vit-base", {"prompts": 50}, 460_800),
+        ("ivpt", "vit-base", {}, 76_823),
+        ("e2vpt", "vit-base", {}, 138_240),
+        ("e2vpt", "vit-base", {"prompts": 32}, 340_992),
+        ("mufa", "vit-base", {}, 3_126_240),
+        ("mufa", "vit-base", {"bias": False}, 3_096_576),
+        ("mufa", "vit-base", {"rates": [8]}, 1_779_840),
+        ("mufa", "vit-base", {"rates": [8], "bias": False}, 1_769_472),
+        ("mufa", "vit-base", {"rates": [8, 16]}, 2_674_368),
+        ("mufa", "vit-base", {"placement": "serial"}, 3_126_240),
+        ("mufa", "vit-base", {"fusion": "concat", "bias": False}, 3_096_576),
+        ("mufa", "swin-tiny", {}, 957_702),
+        ("mufa", "swin-tiny", {"bias": False}, 943_488),
+    ],
+)
+def test_published_counts(adapter, backbone, options, expected):
+    """The numbers of the papers and codes, or worked out from their formulas, on whole backbones."""
+    config = ModelConfig(
+        backbone=backbone, adapter=adapter, adapter_options=options, num_channels=3, stem="positional"
+    )
+    assert parameter_counts(config)["adapter"] == expected
 
 
 class TestLora:
@@ -160,7 +296,8 @@ class TestLora:
         assert got.shape == (1, 1, 224, 224)
         torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
 
-    @pytest.mark.parametrize("backbone", [*BACKBONES, "sam-base"])
+    @pytest.mark.usefixtures("small")
+    @pytest.mark.parametrize("backbone", NETS)
     def test_k_is_untouched_and_q_and_v_are_not(self, backbone):
         before = build("frozen", backbone).backbone.state_dict()
         after = disturb(build("lora", backbone)).merge().backbone.state_dict()
@@ -187,7 +324,6 @@ class TestLora:
         import timm
 
         from nirlora.adapters import AdapterOptions
-        from nirlora.models.backbones import backbone_spec
         from nirlora.models.backbones.vit import ViTBackbone
 
         torch.manual_seed(0)
@@ -230,7 +366,9 @@ class TestLora:
 
 
 def test_table():
-    assert [spec.name for spec in ADAPTERS] == ["lora", "frozen", "full"]
+    methods = "full frozen layernorm bitfit lora adapter adaptformer convpass lorand mufa"
+    prompts = "vpt-shallow vpt-deep ivpt e2vpt"
+    assert sorted(NAMES) == sorted([*methods.split(), *prompts.split()])
     with pytest.raises(OptionError, match=r"no adapter .dora.\. Known are lora, frozen, full"):
         adapter_spec("dora")
     assert list(chosen_blocks("all", 3)) == [0, 1, 2]

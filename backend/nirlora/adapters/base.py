@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from torch import nn
 
 from nirlora.errors import OptionError
 from nirlora.models.backbones.base import Backbone
 
+# Families of backbones, see BackboneSpec.
+VIT = ("vit", "galileo")
+VIT_AND_SWIN = (*VIT, "swin")
+EVERY_FAMILY = (*VIT_AND_SWIN, "sam")
+
 
 @dataclass(frozen=True)
 class AdapterOptions:
-    """What an adapter is built from.
+    """What every adapter is built from; a method's own options are fields of a subclass.
 
     Attributes:
-        rank: Rank of the update.
-        alpha: The update is scaled by alpha / rank; 0: equal to rank.
+        rank: Rank of a low-rank update.
+        alpha: The low-rank update is scaled by alpha / rank; 0: equal to rank.
         blocks: ``all`` or ``last:N``.
     """
 
@@ -24,30 +32,43 @@ class AdapterOptions:
     blocks: str = "all"
 
 
+O = TypeVar("O", bound=AdapterOptions)  # noqa: E741 - the usual name of a type that stands for one
+
+
 @dataclass(frozen=True)
-class AdapterSpec:
+class AdapterSpec(Generic[O]):
     """One row of the adapter table.
 
     Attributes:
         name: What the user types.
-        apply: ``apply(backbone, options)`` adds the adapter in place and sets ``requires_grad`` of every
-            parameter of the backbone: what is trainable afterwards is the adapter, and it alone is stored.
-        merge: ``merge(backbone)`` folds the adapter into the backbone in place; the outputs stay.
+        apply: ``apply(backbone, options)`` adds the adapter in place to a backbone that is frozen whole: what
+            is trainable afterwards is the adapter, and it alone is stored.
+        merge: ``merge(backbone)`` folds the adapter into the backbone in place, as far as that can be; the
+            outputs stay.
         learning_rate: Peak rate of the adapter's parameters at a token width of 768; 0: nothing is trained.
         defaults: Its options where the user gives none.
         source: Paper or project.
-        licence: Licence of what it is built from.
+        licence: Licence of what it is built from; empty: written here.
         inferred: What the source leaves open and was decided here.
+        families: Families of backbones that it fits.
+        identity: Whether the network starts with the outputs that it has without the adapter.
+        merges: Whether merging leaves the plain network.
     """
 
     name: str
-    apply: Callable[[Backbone, AdapterOptions], None]
+    apply: Callable[[Backbone, O], None]
     merge: Callable[[Backbone], None]
     learning_rate: float
-    defaults: AdapterOptions
+    defaults: O
     source: str
     licence: str
     inferred: str = ""
+    families: tuple[str, ...] = EVERY_FAMILY
+    identity: bool = True
+    merges: bool = True
+
+
+AnyAdapter = AdapterSpec[Any]
 
 
 def chosen_blocks(blocks: str, count: int) -> range:
@@ -67,5 +88,21 @@ def chosen_blocks(blocks: str, count: int) -> range:
     )
 
 
+def blocks_of(backbone: Backbone, blocks: str) -> list[tuple[str, nn.Module]]:
+    """(name inside the backbone, block) of the blocks meant by ``all`` or ``last:N``, shallow to deep.
+
+    Raises:
+        OptionError: See :func:`chosen_blocks`.
+    """
+    every = backbone.blocks()
+    return [every[i] for i in chosen_blocks(blocks, len(every))]
+
+
+def width_of(block: nn.Module) -> int:
+    """Token width d of a transformer block."""
+    norm = block.get_submodule("norm1")
+    return int(norm.get_parameter("weight").shape[0])
+
+
 def nothing_to_merge(backbone: Backbone) -> None:
-    """For adapters that add nothing."""
+    """For adapters that add nothing, and for those that cannot be folded into weights."""

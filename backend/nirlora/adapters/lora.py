@@ -104,9 +104,10 @@ def inject(network: nn.Module, attentions: Sequence[nn.Module], rank: int, alpha
 
 def merge(network: nn.Module) -> None:
     """Put fused layers back, with the updates folded in."""
-    split = [m for m in network.modules() if isinstance(getattr(m, "qkv", None), SplitQKV)]
-    for attention in split:
-        attention.qkv = attention.qkv.fuse()
+    for attention in list(network.modules()):
+        split = getattr(attention, "qkv", None)
+        if isinstance(split, SplitQKV):
+            attention.qkv = split.fuse()
 
 
 SPEC = AdapterSpec(

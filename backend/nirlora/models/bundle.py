@@ -94,9 +94,7 @@ def load_classifier(path: str | Path, backbone: str = "") -> tuple[Classifier, M
     return _load(path, backbone, CLASSIFICATION, Classifier)
 
 
-def _load(
-    path: str | Path, backbone: str, task: str, kind: type[Network]
-) -> tuple[Network, ModelCard]:
+def _load(path: str | Path, backbone: str, task: str, kind: type[Network]) -> tuple[Network, ModelCard]:
     path = Path(path)
     card, state = read_bundle(path)
     check_task(path, card, task)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ModelConfig:
         rank: Rank of low-rank adapters.
         alpha: Numerator of the adapter's scale alpha / rank; 0: equal to rank, so the scale is 1.
         blocks: ``all`` or ``last:N``.
+        adapter_options: The adapter's own options by name, see :mod:`nirlora.adapters.options`; those left
+            out have their defaults, which :class:`Segmenter` fills in, so that a file holds them all.
         head: A name of :data:`nirlora.models.heads.HEADS`.
         aspp_rates: Dilations of the ``aspp`` head.
         num_classes: Output channels K.
@@ -44,6 +47,7 @@ class ModelConfig:
     rank: int = 4
     alpha: float = 0.0
     blocks: str = "all"
+    adapter_options: dict[str, Any] = field(default_factory=dict)
     head: str = "detail"
     aspp_rates: tuple[int, ...] = (12, 24, 36)
     num_classes: int = 2

@@ -11,7 +11,15 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nirlora.adapters import AdapterOptions, AdapterSpec, adapter_spec
+from nirlora.adapters import (
+    AdapterOptions,
+    AdapterPart,
+    adapter_spec,
+    add_adapter,
+    own_options,
+    read_options,
+)
+from nirlora.adapters.base import AnyAdapter
 from nirlora.errors import ModelError, OptionError
 from nirlora.models import stem
 from nirlora.models.backbones import Backbone, build_backbone
@@ -53,7 +61,7 @@ class Segmenter(nn.Module):
         return build_head(config.head, options)
 
     @property
-    def adapter(self) -> AdapterSpec:
+    def adapter(self) -> AnyAdapter:
         """The adapter's spec."""
         return adapter_spec(self.config.adapter)
 
@@ -103,10 +111,15 @@ class Segmenter(nn.Module):
             return self.backbone.stages(x)
 
     def train(self, mode: bool = True) -> Segmenter:
-        """As usual, but a frozen backbone stays in eval mode (dropout, drop path, running statistics)."""
+        """As usual, but a frozen backbone stays in eval mode (dropout, drop path, running statistics).
+
+        What the adapter added to it does not.
+        """
         super().train(mode)
         if self.config.adapter != "full":
             self.backbone.eval()
+            for part in self._adapter_parts().values():
+                part.train(mode)
         return self
 
     def adapter_parameters(self) -> list[nn.Parameter]:
@@ -133,7 +146,8 @@ class Segmenter(nn.Module):
         if self._self_contained:
             return state
         kept = {_public(n) for n, p in self.named_parameters() if p.requires_grad}
-        return {k: v for k, v in state.items() if k in kept or k.startswith("head.")}
+        parts = ("head.", *(f"{_public(n)}." for n in self._adapter_parts()))
+        return {k: v for k, v in state.items() if k in kept or k.startswith(parts)}
 
     def load_trainable_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore what :meth:`trainable_state` gave.
@@ -170,6 +184,9 @@ class Segmenter(nn.Module):
     def _grad(self) -> torch.set_grad_enabled:
         """Gradients through the backbone, where there is something to train in it."""
         return torch.set_grad_enabled(torch.is_grad_enabled() and self.config.adapter != "frozen")
+
+    def _adapter_parts(self) -> dict[str, AdapterPart]:
+        return {n: m for n, m in self.named_modules() if isinstance(m, AdapterPart)}
 
     @property
     def _self_contained(self) -> bool:
@@ -237,8 +254,16 @@ def _assemble(
 ) -> Network:
     backbone.final_norm = config.final_norm
     backbone.set_patch_conv(stem.adapt_conv(backbone.patch_conv, config.stem, roles, backbone.roles))
-    adapter_spec(config.adapter).apply(backbone, AdapterOptions(config.rank, config.alpha, config.blocks))
+    config = _with_adapter(config, backbone)
     return kind(config, backbone, kind.make_head(config, backbone), sha256)
+
+
+def _with_adapter(config: ModelConfig, backbone: Backbone) -> ModelConfig:
+    """Add the adapter to ``backbone``; the config with all of the adapter's options filled in."""
+    common = AdapterOptions(config.rank, config.alpha, config.blocks)
+    options = read_options(adapter_spec(config.adapter), common, config.adapter_options)
+    add_adapter(config.adapter, backbone, options)
+    return replace(config, adapter_options=own_options(options))
 
 
 def _roles(config: ModelConfig) -> tuple[str, ...]:
@@ -276,4 +301,6 @@ def _check_sizes(config: ModelConfig) -> None:
 
 def _public(name: str) -> str:
     """Names in model files do not depend on peft's adapter name."""
-    return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
+    for layer in ("lora_A", "lora_B", "ln_tuning_layers"):
+        name = name.replace(f".{layer}.default.", f".{layer}.")
+    return name

@@ -15,6 +15,14 @@ HALF = (0.5, 0.5, 0.5)
 RGB = ("red", "green", "blue")
 
 
+@dataclass
+class TokenGrid:
+    """Rows and columns of tokens of the images that are in the network now, for adapters that need them."""
+
+    rows: int = 0
+    cols: int = 0
+
+
 @dataclass(frozen=True)
 class BackboneSpec:
     """One row of the backbone table.
@@ -72,12 +80,14 @@ class Backbone(nn.Module):
         self.stride = stride or spec.stride
         self.dim = spec.dim
         self.final_norm = True
+        self.grid = TokenGrid()
         self.roles: tuple[str, ...] = RGB
         self.mean: tuple[float, ...] = spec.mean
         self.std: tuple[float, ...] = spec.std
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, d, H / stride, W / stride) of standardised images (N, C, H, W)."""
+        self.grid.rows, self.grid.cols = x.shape[-2] // self.stride, x.shape[-1] // self.stride
         return self.features(x)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -128,3 +138,8 @@ class Backbone(nn.Module):
     def attentions(self) -> list[tuple[str, nn.Module]]:
         """(name inside this backbone, attention module) of every block, shallow to deep."""
         return [(n, m) for n, m in self.named_modules() if isinstance(getattr(m, "qkv", None), nn.Module)]
+
+    def blocks(self) -> list[tuple[str, nn.Module]]:
+        """(name inside this backbone, transformer block) of every block, shallow to deep."""
+        names = [name.rpartition(".")[0] for name, _ in self.attentions()]
+        return [(name, self.get_submodule(name)) for name in names]
