@@ -79,17 +79,16 @@ def flipped(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[int, i
 
 
 def relabel(
-    scene: Scene, classes: NDArray[np.uint8], confidence: NDArray[np.float32], least: float
-) -> tuple[int, int]:
-    """Give a scene its new labels; returns what :func:`flipped` says of the old ones."""
-    counts = flipped(scene.classes, classes)
-    scene.classes = classes
-    scene.labels = threshold(classes, confidence, least)
-    return counts
+    scenes: Sequence[Scene], new: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], num_classes: int
+) -> Labelled:
+    """Give all scenes their new classes and labels, and say how they differ from those they had."""
+    flips = [flipped(scene.classes, classes) for scene, (classes, _) in zip(scenes, new, strict=True)]
+    for scene, (classes, labels) in zip(scenes, new, strict=True):
+        scene.classes, scene.labels = classes, labels
+    return _describe(scenes, flips, num_classes)
 
 
-def describe(scenes: Sequence[Scene], flips: Sequence[tuple[int, int]], num_classes: int) -> Labelled:
-    """Sum up a labelling of all scenes."""
+def _describe(scenes: Sequence[Scene], flips: Sequence[tuple[int, int]], num_classes: int) -> Labelled:
     counts = np.zeros(256, np.int64)
     kept = 0
     for scene in scenes:

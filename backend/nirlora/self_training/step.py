@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from nirlora.models.logits import to_raster
 from nirlora.self_training import auxiliary
 from nirlora.self_training.adversary import claim, domain_loss
-from nirlora.self_training.discriminator import Discriminator
 from nirlora.self_training.draws import Batch
-from nirlora.self_training.student import Seen, Student, ema_update
+from nirlora.self_training.players import Players
+from nirlora.self_training.student import Seen, ema_update
 from nirlora.self_training.weights import source_weights, target_weights
 from nirlora.training.losses import segmentation_loss
-
-
-@dataclass
-class Players:
-    """The networks of a run and what trains them.
-
-    Attributes:
-        student: What learns.
-        net: The student as accelerate prepared it.
-        optimizer: Of the student.
-        teacher: Its average; None where LoRA alone keeps it steady, or nothing does.
-        align: The discriminator ``D``; None without an adversarial term.
-        domain: The plain domain classifier ``Dis``.
-        game: Optimiser of both.
-    """
-
-    student: Student
-    net: nn.Module
-    optimizer: Any
-    teacher: Student | None = None
-    align: Discriminator | None = None
-    domain: Discriminator | None = None
-    game: Any = None
-
-    @property
-    def result(self) -> Student:
-        """What makes the pseudo-labels, and the model in the end."""
-        return self.teacher or self.student
 
 
 @dataclass(frozen=True)

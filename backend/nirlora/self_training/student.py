@@ -16,6 +16,11 @@ from nirlora.self_training.auxiliary import AuxiliaryHead
 from nirlora.self_training.discriminator import domain_stage, domain_width
 
 
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a network makes of a batch, in float32.
@@ -57,14 +62,17 @@ class Student(nn.Module):
 
     def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what :meth:`trainable_state` gave."""
-        self.segmenter.load_trainable_state(_below(state, "segmenter."))
-        self.auxiliary.load_state_dict(_below(state, "auxiliary."))
+        self.segmenter.load_trainable_state(below(state, "segmenter."))
+        self.auxiliary.load_state_dict(below(state, "auxiliary."))
 
 
 def make_teacher(student: Student) -> Student:
-    """A copy that learns by averaging alone; tensors that nobody trains are shared, not copied."""
+    """A copy that learns by averaging alone, never by gradients: it is only ever asked without them.
+
+    Tensors that nobody trains are shared, not copied.
+    """
     shared: dict[int, object] = {id(p): p for p in student.parameters() if not p.requires_grad}
-    return copy.deepcopy(student, shared).requires_grad_(False)
+    return copy.deepcopy(student, shared)
 
 
 @torch.no_grad()
@@ -101,7 +109,3 @@ def estimate_norms(net: nn.Module, images: Iterable[Tensor]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
