@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nirlora.errors import JobCancelled, NirLoraError
 from nirlora.protocol import (
+    AdaptRequest,
+    AdaptResult,
     ClassifyPredictRequest,
     ClassifyPredictResult,
     ClassifyTrainRequest,
@@ -27,12 +29,14 @@ from nirlora.protocol import (
 
 if TYPE_CHECKING:
     from nirlora.api import (
+        adapt,
         classify_plan,
         classify_predict,
         classify_train,
         evaluate,
         export,
         plan,
+        plan_adaptation,
         segment,
         train,
     )
@@ -40,17 +44,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = (
+    "adapt",
     "classify_plan",
     "classify_predict",
     "classify_train",
     "evaluate",
     "export",
     "plan",
+    "plan_adaptation",
     "segment",
     "train",
 )
 
 __all__ = [
+    "AdaptRequest",
+    "AdaptResult",
     "ClassifyPredictRequest",
     "ClassifyPredictResult",
     "ClassifyTrainRequest",
@@ -68,12 +76,14 @@ __all__ = [
     "TrainRequest",
     "TrainResult",
     "__version__",
+    "adapt",
     "classify_plan",
     "classify_predict",
     "classify_train",
     "evaluate",
     "export",
     "plan",
+    "plan_adaptation",
     "segment",
     "train",
 ]

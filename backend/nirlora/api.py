@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nirlora.adaptation.plan import plan_adaptation
+from nirlora.adaptation.run import adapt
 from nirlora.classification.plan import plan as classify_plan
 from nirlora.classification.predict import predict as classify_predict
 from nirlora.classification.train import train as classify_train
@@ -18,12 +20,14 @@ from nirlora.training.run import ProgressCallback
 from nirlora.training.run import train as train_on_labels
 
 __all__ = [
+    "adapt",
     "classify_plan",
     "classify_predict",
     "classify_train",
     "evaluate",
     "export",
     "plan",
+    "plan_adaptation",
     "segment",
     "train",
 ]

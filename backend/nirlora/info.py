@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nirlora.errors import BandsError, InputError, LabelsError
+from nirlora.models.backbone_card import is_backbone_file
 from nirlora.models.card import CLASSIFICATION, SEGMENTATION, ModelCard, read_card
 from nirlora.protocol import LayerRef
 
@@ -14,7 +15,7 @@ _SAMPLE_PX = 768  # longest side of the thinned-out read that value ranges come 
 
 
 def describe(path: str) -> dict[str, Any]:
-    """Facts about a raster, or about a model when the name ends in ``.nirlora`` or ``.onnx``.
+    """Facts about a raster, or a model (``.nirlora``, ``.onnx``), or an adapted backbone.
 
     Raises:
         RasterError: It is neither.
@@ -22,6 +23,8 @@ def describe(path: str) -> dict[str, Any]:
     """
     if Path(path).suffix.lower() in (".nirlora", ".onnx"):
         return describe_model(path)
+    if is_backbone_file(path):
+        return describe_backbone(path)
     if Path(path).suffix.lower() in (".gpkg", ".shp", ".geojson"):
         raise InputError(
             f"{path} holds polygons; a raster or a .nirlora file was expected.",
@@ -106,6 +109,50 @@ def describe_model(path: str) -> dict[str, Any]:
             for info in card.classes
         ],
         "channels": [dict(channel) for channel in transform.get("channels", [])],
+    }
+
+
+def describe_backbone(path: str) -> dict[str, Any]:
+    """Channels, network and history of a ``.nirlora-backbone`` file."""
+    from nirlora.models.backbone_file import read_backbone
+    from nirlora.models.weights import state_sha256
+
+    card, state = read_backbone(path)
+    return {
+        "kind": "backbone",
+        "path": str(path),
+        "size_mb": Path(path).stat().st_size / 1e6,
+        "backbone": card.backbone,
+        "sha256": state_sha256(state),
+        "parameters": sum(tensor.numel() for tensor in state.values()),
+        "adapted_to": list(card.roles),
+        "chip_px": card.chip_px,
+        "zoom": card.zoom,
+        "resolution_m": card.transform.get("resolution_m"),
+        "values": card.transform.get("kind", ""),
+        "format": card.format,
+        "versions": dict(card.versions),
+        "channels": [dict(channel) for channel in card.transform.get("channels", [])],
+        "history": [_adaptation(record) for record in card.history],
+    }
+
+
+def _adaptation(record: dict[str, Any]) -> dict[str, Any]:
+    """One run of a backbone's history, as a row."""
+    start, losses = record.get("start", {}), record.get("losses", {})
+    loss = {end: losses.get(end, {}).get("loss") for end in ("first", "last")}
+    return {
+        "date": record.get("date", ""),
+        "start": f"{start.get('backbone', '?')} from {start.get('source', '?')}",
+        "objective": record.get("objective", ""),
+        "unfreeze": record.get("unfreeze", ""),
+        "rank": record.get("rank"),
+        "channels": list(record.get("channels", [])),
+        "rasters": [raster.get("path", "") for raster in record.get("rasters", [])],
+        "steps": record.get("steps"),
+        "loss_first": loss["first"],
+        "loss_last": loss["last"],
+        "stopped": record.get("stopped", ""),
     }
 
 

@@ -1,5 +1,6 @@
 """Wire types shared by the plugin, the command line and the backend: standard library only, no I/O."""
 
+from .adaptation import AdaptRequest, AdaptResult
 from .classify import (
     ClassifyPredictRequest,
     ClassifyPredictResult,
@@ -38,6 +39,8 @@ __all__ = [
     "JOB_STATES",
     "NO_CLASS",
     "PROTOCOL",
+    "AdaptRequest",
+    "AdaptResult",
     "ClassArea",
     "ClassInfo",
     "ClassifyPredictRequest",

@@ -10,7 +10,7 @@ import typer
 
 from nirlora import __version__
 
-from . import classify, demo, doctor, evaluate, export, info, segment, serve, train
+from . import adapt, classify, demo, doctor, evaluate, export, info, segment, serve, train
 from .run import run_app
 
 # Threads that wait for each other by spinning slow torch down several times as soon as another program wants
@@ -38,6 +38,7 @@ def build_app() -> typer.Typer:
     """The ``nirlora`` command with all its subcommands."""
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, add_completion=False, callback=_root)
     app.command("train")(train.train)
+    app.command("adapt")(adapt.adapt)
     app.command("segment")(segment.segment)
     app.add_typer(classify.app, name="classify")
     app.command("evaluate")(evaluate.evaluate)

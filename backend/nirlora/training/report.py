@@ -24,11 +24,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
-from nirlora.protocol import NO_CLASS, ClassifyTrainRequest, ClassInfo, LayerRef, TrainRequest
+from nirlora.protocol import NO_CLASS, AdaptRequest, ClassifyTrainRequest, ClassInfo, LayerRef, TrainRequest
 from nirlora.training.verdict import verdict
 
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
 STOPPED = {"cancelled": "stopped by hand", "max-seconds": "time limit", "patience": "no longer improving"}
+_COMMANDS = {
+    TrainRequest: "nirlora-train",
+    ClassifyTrainRequest: "nirlora classify train",
+    AdaptRequest: "nirlora adapt",
+}
 _Point = tuple[float, float]
 _PANEL_PX = 640  # longest side of a quick-look picture in the file
 
@@ -177,9 +182,9 @@ def confusion_rows(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> lis
     return rows
 
 
-def command_line(request: TrainRequest | ClassifyTrainRequest) -> str:
+def command_line(request: TrainRequest | ClassifyTrainRequest | AdaptRequest) -> str:
     """The shell command that makes ``request``: every field that is not at its default."""
-    words = ["nirlora-train"] if isinstance(request, TrainRequest) else ["nirlora", "classify", "train"]
+    words = _COMMANDS[type(request)].split()
     for layer in request.layers:
         words += ["--layer", layer.path]
     for layer in request.layers:
