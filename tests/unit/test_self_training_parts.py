@@ -222,7 +222,6 @@ def test_a_teacher_shares_what_nobody_trains_and_starts_equal():
     assert torch.equal(teacher.eval()(x).logits, learner.eval()(x).logits)
     for slow, quick in zip(teacher.parameters(), learner.parameters(), strict=True):
         assert (slow is quick) == (not quick.requires_grad)
-        assert not slow.requires_grad or slow is quick
     assert all(p.requires_grad for p in learner.auxiliary.parameters())
     before = {k: v.clone() for k, v in teacher.trainable_state().items()}
     with torch.no_grad():
