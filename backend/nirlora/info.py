@@ -88,9 +88,7 @@ def describe_model(path: str) -> dict[str, Any]:
         "backbone": config.backbone + ("" if config.pretrained else " (random weights)"),
         "backbone_source": config.backbone_source or "hub",
         "backbone_sha256": card.backbone_sha256,
-        "adapter": f"{config.adapter}, rank {config.rank}, {config.blocks} blocks"
-        if config.adapter == "lora"
-        else config.adapter,
+        "adapter": config.adapter_words,
         "head": config.head,
         "stem": config.stem,
         **own,

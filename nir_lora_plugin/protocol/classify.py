@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
 from .requests import LayerRef
@@ -34,6 +34,7 @@ class ClassifyTrainRequest:
     rank: int = 4
     alpha: float = 0.0
     blocks: str = "all"
+    adapter_options: Dict[str, Any] = field(default_factory=dict)  # the adapter's own, by name
     input_px: int = 0  # images are brought to this side; 0: 224
     zoom: float = 0.0  # of parcels: input pixels per raster pixel; 0: chosen from the patch size
     chip_px: int = 0  # of parcels: what is seen at a time, in raster pixels; 0: chosen from their sizes

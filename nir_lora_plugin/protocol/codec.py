@@ -42,6 +42,13 @@ def from_dict(cls: Type[T], data: Any, where: str = "") -> T:
     return cls(**values)
 
 
+def as_text(value: Any) -> str:
+    """A plain value as it is written behind ``name=`` on a command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(as_text(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Tuple
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ class TrainRequest:
     pretrained: bool = True
     stem: str = "auto"  # replicate | rgb | by_role | positional | auto
     normalisation: str = "backbone"  # backbone: its mean and std | mean: only less the training mean
-    adapter: str = "lora"  # lora | frozen | full
+    adapter: str = "lora"  # lora | frozen | full | layernorm | bitfit | adapter | adaptformer | mufa | ...
     rank: int = 4
     alpha: float = 0.0  # 0: equal to rank (unit scale)
     blocks: str = "all"  # all | last:N
+    adapter_options: Dict[str, Any] = field(default_factory=dict)  # the adapter's own, by name
     head: str = "detail"  # linear | aspp | detail | uper
     aspp_rates: Tuple[int, ...] = (12, 24, 36)
     zoom: float = 0.0  # input pixels per raster pixel; 0: chosen from the patch size

@@ -102,6 +102,7 @@ REQUESTS = [
         rank=8,
         alpha=16.0,
         blocks="last:4",
+        adapter_options={"width": "16", "dropout": "0"},
         head="aspp",
         aspp_rates=(6, 12),
         zoom=2.0,
@@ -217,6 +218,14 @@ def test_export_options(asked):
 def test_every_field_has_its_option(command, request_):
     options = set(inspect.signature(command).parameters) | {"layers", "target_layers"}
     assert {f.name for f in dataclasses.fields(request_)} <= options
+
+
+@pytest.mark.parametrize("words", [["width"], ["=3"], ["width=3", "width=4"]])
+def test_bad_adapter_options(cli, words):
+    given = [word for text in words for word in ("--adapter-option", text)]
+    done = cli("train", "--layer", "a.tif", *given)
+    assert done.code == 2
+    assert f"--adapter-option got {words[0]!r}; NAME=VALUE was expected" in done.err
 
 
 @pytest.mark.parametrize("word", ["12,x", "", "12.5"])

@@ -7,11 +7,11 @@ from dataclasses import fields, replace
 import pytest
 
 from nirlora.adapters import ADAPTERS, AdapterOptions, adapter_spec, own_options, read_options
-from nirlora.adapters.options import text_of
 from nirlora.errors import OptionError
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import build_segmenter, parameter_counts
 from nirlora.protocol import from_dict, to_dict
+from nirlora.protocol.codec import as_text
 
 
 def read(adapter: str, **values):
@@ -43,7 +43,7 @@ def test_what_is_stored_is_read_back(spec):
     stored = own_options(spec.defaults)
     assert set(stored) == {f.name for f in fields(spec.defaults)} - {"rank", "alpha", "blocks"}
     assert read_options(spec, AdapterOptions(), stored) == replace(spec.defaults, rank=4)
-    texts = {name: text_of(value) for name, value in stored.items()}
+    texts = {name: as_text(value) for name, value in stored.items()}
     assert read_options(spec, AdapterOptions(), texts) == replace(spec.defaults, rank=4)
 
 
@@ -112,3 +112,10 @@ def test_a_model_says_all_its_options_and_an_older_one_has_the_defaults():
 def test_options_that_do_not_fit_together_or_the_network(options, message):
     with pytest.raises(OptionError, match=message):
         parameter_counts(ModelConfig(backbone="vit-demo", adapter="mufa", adapter_options=options))
+
+
+def test_words_for_people():
+    assert ModelConfig(rank=8).adapter_words == "lora, rank 8, all blocks"
+    assert ModelConfig(adapter="frozen").adapter_words == "frozen"
+    mufa = ModelConfig(adapter="mufa", blocks="last:2", adapter_options={"rates": [8, 16], "bias": True})
+    assert mufa.adapter_words == "mufa, last:2 blocks, rates=8,16, bias=true"

@@ -16,6 +16,7 @@ from .options import (
     OUTPUT,
     RUN,
     TRAINING,
+    AdapterOption,
     AllowMismatch,
     Crs,
     Debug,
@@ -29,6 +30,7 @@ from .options import (
     build,
     layer_refs,
     split_list,
+    split_pairs,
 )
 from .run import emit_json, execute
 from .show import show_plan
@@ -132,6 +134,7 @@ def classify_train(
     blocks: Annotated[
         str, Option(metavar="all|last:N", help="Blocks that are adapted.", rich_help_panel=MODEL)
     ] = _T.blocks,
+    adapter_options: AdapterOption = None,
     input_px: Annotated[
         int, Option(help="Images are brought to this side. 0: 224.", min=0, rich_help_panel=MODEL)
     ] = _T.input_px,
@@ -208,6 +211,7 @@ def classify_train(
         ctx.params,
         layers=layer_refs(layer or [], labels or [], nodata=nodata, crs=crs),
         classes=split_list(classes or []),
+        adapter_options=split_pairs(adapter_options or [], "--adapter-option"),
     )
     if dry_run:
         plan = execute(lambda progress: nirlora.classify_plan(request), debug=debug, silent=True)

@@ -83,6 +83,17 @@ RoleMap = Annotated[
 ]
 
 
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapter-option",
+        metavar="NAME=VALUE",
+        help="An option of the adapter itself; repeat for several. A wrong name lists them.",
+        rich_help_panel=MODEL,
+    ),
+]
+
+
 def layer_refs(
     layers: list[str], labels: list[str], *, nodata: float | None = None, crs: str = ""
 ) -> tuple[LayerRef, ...]:
@@ -125,6 +136,23 @@ def build(cls: type[T], params: Mapping[str, Any], **values: Any) -> T:
 def split_list(values: list[str]) -> tuple[str, ...]:
     """``["a,b", "c"]`` as ``("a", "b", "c")``."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def split_pairs(values: list[str], option: str) -> dict[str, str]:
+    """``["a=1", "b=2,3"]`` as ``{"a": "1", "b": "2,3"}``.
+
+    Raises:
+        OptionError: An entry has no ``=``, or a name comes twice.
+    """
+    pairs = [(name.strip(), value.strip()) for name, _, value in (text.partition("=") for text in values)]
+    names = [name for name, _ in pairs]
+    for text, name in zip(values, names, strict=True):
+        if "=" not in text or not name or names.count(name) > 1:
+            raise OptionError(
+                f"{option} got {text!r}; NAME=VALUE was expected, each name once.",
+                hint=f"For example {option} width=16 {option} dropout=0.",
+            )
+    return dict(pairs)
 
 
 def split_ints(value: str, option: str) -> tuple[int, ...]:

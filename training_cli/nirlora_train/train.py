@@ -17,6 +17,7 @@ from .options import (
     RUN,
     TARGET,
     TRAINING,
+    AdapterOption,
     Crs,
     Debug,
     Device,
@@ -28,6 +29,7 @@ from .options import (
     layer_refs,
     split_ints,
     split_list,
+    split_pairs,
     target_refs,
 )
 from .run import emit_json, execute
@@ -112,8 +114,9 @@ def train(
     adapter: Annotated[
         str,
         Option(
-            metavar="lora|frozen|full",
-            help="What of the backbone is trained: low-rank additions, nothing, everything.",
+            metavar="lora|frozen|full|...",
+            help="What of the backbone is trained: low-rank additions, nothing, everything, or another "
+            "method. A wrong name lists them all.",
             rich_help_panel=MODEL,
         ),
     ] = _D.adapter,
@@ -122,8 +125,9 @@ def train(
         float, Option(help="LoRA alpha; the scale is alpha/rank. 0: rank.", min=0, rich_help_panel=MODEL)
     ] = _D.alpha,
     blocks: Annotated[
-        str, Option(metavar="all|last:N", help="Blocks that get LoRA.", rich_help_panel=MODEL)
+        str, Option(metavar="all|last:N", help="Blocks that are adapted.", rich_help_panel=MODEL)
     ] = _D.blocks,
+    adapter_options: AdapterOption = None,
     head: Annotated[
         str, Option(metavar="detail|linear|aspp|uper", help="Segmentation head.", rich_help_panel=MODEL)
     ] = _D.head,
@@ -290,6 +294,7 @@ def train(
         target_layers=target_refs(target_layer or [], target_labels or [], nodata=nodata),
         classes=split_list(classes or []),
         aspp_rates=split_ints(aspp_rates, "--aspp-rates"),
+        adapter_options=split_pairs(adapter_options or [], "--adapter-option"),
     )
     if dry_run:
         plan = execute(lambda progress: nirlora.plan(request), debug=debug, silent=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nirlora.adapters.base import AdapterOptions, AdapterSpec, O
 from nirlora.errors import OptionError
+from nirlora.protocol.codec import as_text
 
 _COMMON = {field.name for field in dataclasses.fields(AdapterOptions)}
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -55,13 +56,6 @@ def read_options(spec: AdapterSpec[O], common: AdapterOptions, values: Mapping[s
     )
 
 
-def text_of(value: Any) -> str:
-    """An option's value as it is written on a command line; :func:`read_options` reads it back."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
 def _fields(options: AdapterOptions) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(options) if field.name not in _COMMON]
 
@@ -70,7 +64,7 @@ def _known(spec: AdapterSpec[O]) -> str:
     own = own_options(spec.defaults)
     if not own:
         return "It has no options of its own; rank, alpha and blocks are options of the command."
-    return "Its options, with their defaults: " + ", ".join(f"{k}={text_of(v)}" for k, v in own.items()) + "."
+    return "Its options, with their defaults: " + ", ".join(f"{k}={as_text(v)}" for k, v in own.items()) + "."
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
@@ -110,7 +104,7 @@ def _check_limits(value: Any, limits: tuple[float, float] | None, where: str) ->
         return
     many = isinstance(value, tuple)
     if many and len(value) > 16:
-        raise _refusal(where, text_of(value), "16 numbers at most")
+        raise _refusal(where, as_text(value), "16 numbers at most")
     for number in value if many else (value,):
         if not limits[0] <= number <= limits[1]:
             raise _refusal(where, number, f"{limits[0]:g} to {limits[1]:g}")

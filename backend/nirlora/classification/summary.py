@@ -43,7 +43,7 @@ def write_training_report(
     settings = {
         "backbone": setup.config.backbone,
         "pretrained": "yes" if run.model.backbone_sha256 else "no, random weights",
-        "adapter": setup.config.adapter,
+        "adapter": run.model.config.adapter_words,
         "head": "mean of the tokens, one linear layer",
         "input": f"{run.sizes.input_px} px, of {run.sizes.chip_px} px of the {data.what}'s raster",
         "batch": request.batch,

@@ -90,6 +90,7 @@ def prepare(request: ClassifyTrainRequest, stack: ExitStack, say: ProgressCallba
         rank=request.rank,
         alpha=request.alpha,
         blocks=request.blocks,
+        adapter_options=dict(request.adapter_options),
         head=POOLED,
         num_classes=len(data.classes),
         seed=request.seed,

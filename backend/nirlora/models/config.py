@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nirlora.protocol.codec import as_text
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -53,3 +55,13 @@ class ModelConfig:
     num_classes: int = 2
     final_norm: bool = True
     seed: int = 0
+
+    @property
+    def adapter_words(self) -> str:
+        """The adapter with its options, for people."""
+        words = [self.adapter]
+        if self.adapter == "lora":
+            words.append(f"rank {self.rank}")
+        if self.adapter not in ("frozen", "full"):
+            words.append(f"{self.blocks} blocks")
+        return ", ".join([*words, *(f"{k}={as_text(v)}" for k, v in self.adapter_options.items())])

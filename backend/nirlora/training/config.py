@@ -80,6 +80,7 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
         rank=4,
         alpha=4.0,
         blocks="all",
+        adapter_options={},
         head="aspp",
         aspp_rates=(12, 24, 36),
         zoom=1.0,

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
 from nirlora.protocol import NO_CLASS, AdaptRequest, ClassifyTrainRequest, ClassInfo, LayerRef, TrainRequest
+from nirlora.protocol.codec import as_text
 from nirlora.training.verdict import verdict
 
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
@@ -199,7 +200,9 @@ def command_line(request: TrainRequest | ClassifyTrainRequest | AdaptRequest) ->
         if field.name.endswith("layers") or value == getattr(default, field.name):
             continue
         option = field.name.replace("_", "-")
-        if isinstance(value, bool):
+        if isinstance(value, dict):  # one option for each entry, named in the singular
+            words += [w for k, v in value.items() for w in (f"--{option[:-1]}", f"{k}={as_text(v)}")]
+        elif isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -88,6 +88,7 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
         rank=request.rank,
         alpha=request.alpha,
         blocks=request.blocks,
+        adapter_options=dict(request.adapter_options),
         head=request.head,
         aspp_rates=request.aspp_rates,
         num_classes=1 if request.positive_class else len(data.classes),

@@ -63,8 +63,7 @@ def report_data(
     settings = {
         "backbone": setup.config.backbone,
         "pretrained": "yes" if model.backbone_sha256 else "no, random weights",
-        "adapter": setup.config.adapter,
-        "rank": setup.config.rank if setup.config.adapter == "lora" else "",
+        "adapter": model.config.adapter_words,
         "head": setup.config.head,
         "chip": f"{recipe.chip_px} px, read at {recipe.input_px} px",
         "batch": setup.request.batch,
