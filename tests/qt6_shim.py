@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import types
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ _QT = ("QtCore", "QtGui", "QtWidgets")
 @contextmanager
 def qgis_over_qt6() -> Iterator[object]:
     """Make ``qgis.PyQt`` importable and yield the QApplication; afterwards nothing of it is left."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     before = dict(sys.modules)
     root, shim = types.ModuleType("qgis"), types.ModuleType("qgis.PyQt")
     root.PyQt = shim  # type: ignore[attr-defined]
@@ -25,7 +23,7 @@ def qgis_over_qt6() -> Iterator[object]:
         setattr(shim, name, module)
         sys.modules[f"qgis.PyQt.{name}"] = module
     widgets = importlib.import_module("PyQt6.QtWidgets")
-    application = widgets.QApplication.instance() or widgets.QApplication(["tests"])
+    application = widgets.QApplication.instance() or widgets.QApplication(["tests", "-platform", "offscreen"])
     try:
         yield application
     finally:

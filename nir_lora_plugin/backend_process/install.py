@@ -61,7 +61,7 @@ def install(home: Home, options: InstallOptions, report: Report, is_cancelled: I
 
     Raises:
         SetupError: With what happened and what to do.
-        BackendGone: The installed backend does not start.
+        BackendGone, BackendError: The installed backend does not start, or not wholly.
         Cancelled: ``is_cancelled`` said so; the next run resumes.
     """
     begun = time.monotonic()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
-from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.client import Client
+from nir_lora_plugin.errors import Cancelled, SetupError
 from nir_lora_plugin.protocol import PROTOCOL
 from nir_lora_plugin.translation import translate
 
@@ -25,6 +27,7 @@ _WHO = (
     "print(json.dumps({'version': nirlora.__version__, 'protocol': p.PROTOCOL, "
     "'python': '.'.join(map(str, sys.version_info[:3]))}))"
 )
+_LOOK_S = 0.1
 _TEST_S = 600.0  # the first import of torch from a cold, scanned disk
 
 
@@ -100,6 +103,7 @@ def self_test(
     Raises:
         SetupError: It does not work; says why and what to do.
         BackendGone: The process does not start.
+        BackendError: Its worker, where jobs run, does not start.
         Cancelled: ``is_cancelled`` said so.
     """
     identity = identify(python, is_cancelled)
@@ -116,9 +120,9 @@ def self_test(
     if not report["usable"]:
         raise SetupError(*_first_problem(report), code="self_test")
     on_line(_tr("Starting the backend ..."))
-    backend = Backend(python, state_dir, program=("-I", "-m", "nirlora.server", "--no-warm"))
+    backend = Backend(python, state_dir)
     try:
-        backend.start().health()
+        _wait_for_worker(backend.start(), is_cancelled)
     finally:
         backend.stop()
     device = _best_device(report)
@@ -131,6 +135,17 @@ def self_test(
             )
         )
     return Passed(identity, device, tuple(warnings), report["versions"])
+
+
+def _wait_for_worker(client: Client, is_cancelled: Callable[[], bool]) -> None:
+    """Return when the process that computes has loaded all it needs."""
+    while (worker := client.health().worker) == "starting":
+        if is_cancelled():
+            raise Cancelled(_tr("The installation was stopped."))
+        time.sleep(_LOOK_S)
+    if worker == "off":  # it has ended; asked once more, it says why
+        client.backbones()
+        raise SetupError(_tr("The self-test failed: {}").format(worker), code="self_test")
 
 
 def _best_device(report: Dict[str, Any]) -> str:

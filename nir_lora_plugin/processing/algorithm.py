@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
 )
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import QCoreApplication, QThread, QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from nir_lora_plugin import paths
@@ -162,7 +162,17 @@ class NirLoraAlgorithm(QgsProcessingAlgorithm):
 
         feedback.setProgressText(translate("Processing", "Starting the backend"))
         client = manager().client()
-        return run_job(client, self.kind, request, self.displayName(), follower.see, feedback.isCanceled)
+        title, stopped = self.displayName(), feedback.isCanceled
+        return run_job(client, self.kind, request, title, follower.see, stopped, _hear_ctrl_c)
+
+
+def _hear_ctrl_c() -> None:
+    """Let qgis_process, which runs algorithms in its main thread, take in the signals that it was sent."""
+    from qgis.utils import iface
+
+    application = QCoreApplication.instance()
+    if iface is None and QThread.currentThread() == application.thread():
+        application.processEvents()
 
 
 def model_parameter() -> QgsProcessingParameterFile:

@@ -20,6 +20,7 @@ def run_job(
     title: str,
     seen: Callable[[JobRecord], None],
     is_cancelled: Callable[[], bool],
+    breathe: Callable[[], None] = lambda: None,
 ) -> JobRecord:
     """Submit a job and wait; return it when it is done.
 
@@ -29,7 +30,8 @@ def run_job(
         request: What to do.
         title: For lists of jobs.
         seen: Called with the record at every change.
-        is_cancelled: Asked ten times a second; once True, the job is cancelled.
+        is_cancelled: Asked ten times a second, in another thread; once True, the job is cancelled.
+        breathe: Called in this thread at least every few seconds.
 
     Raises:
         Cancelled: It was stopped, here or in the list of jobs.
@@ -39,6 +41,7 @@ def run_job(
     seen(record)
     with _cancelling(client, record.id, is_cancelled):
         for change in client.events(record.id):
+            breathe()
             if change is not None:
                 record = change
                 seen(record)

@@ -10,7 +10,7 @@ import pytest
 from fake_python import SERVER, fake_python, needs_posix
 from nir_lora_plugin.backend_process.gpu import find_gpus
 from nir_lora_plugin.backend_process.self_test import self_test
-from nir_lora_plugin.errors import BackendGone, SetupError
+from nir_lora_plugin.errors import BackendError, BackendGone, SetupError
 
 pytestmark = needs_posix
 CPU = {"name": "torch cpu", "ok": True, "detail": "works, 8 threads"}
@@ -64,6 +64,18 @@ def test_lesser_problems_are_warnings(tested):
 def test_a_server_that_does_not_start_fails_the_test(tested):
     with pytest.raises(BackendGone, match="no such module"):
         tested([CPU], server="import sys; sys.exit('no such module')")
+
+
+def test_a_worker_that_ends_at_once_fails_the_test(tested):
+    """Jobs run there: a package that it lacks shows nowhere else."""
+    error = {"error": {"code": "worker_died", "message": "It ended.", "hint": "No module named scipy."}}
+    dead = SERVER.replace('"worker": "ready"', '"worker": "off"').replace(
+        "data = json.dumps(health if good else {})",
+        f"data = json.dumps({error} if 'backbones' in self.path else health)",
+    )
+    dead = dead.replace("200 if good else 401", "503 if 'backbones' in self.path else 200")
+    with pytest.raises(BackendError, match="No module named scipy"):
+        tested([CPU], server=dead)
 
 
 def test_gpus_are_what_the_driver_says(tmp_path, monkeypatch):

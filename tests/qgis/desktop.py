@@ -88,7 +88,14 @@ def test_tools() -> Path:
 
 def clean_environment() -> dict[str, str]:
     """The environment without what a virtual environment or another QGIS put into it."""
-    drop = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "QGIS_PREFIX_PATH")
+    drop = (
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "LD_LIBRARY_PATH",
+        "QGIS_PREFIX_PATH",
+        "QT_QPA_PLATFORM",
+    )
     kept = {key: value for key, value in os.environ.items() if key not in drop}
     # QGIS takes the first python3 of the path for its own.
     kept["PATH"] = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -141,8 +141,9 @@ class Backend:
 
     def worker(self) -> psutil.Process:
         """The worker process, as soon as there is one."""
-        wait_until(self.children)
-        return self.children()[-1]
+        found: list[psutil.Process] = []
+        wait_until(lambda: found.extend(self.children()) or found)
+        return found[-1]
 
     def wait_ready(self) -> None:
         wait_until(lambda: self.ask("GET", "/v1/health").json["worker"] == "ready")

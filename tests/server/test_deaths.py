@@ -110,7 +110,7 @@ def test_a_worker_that_dies_idle_is_replaced(launch, field):
     backend.wait_ready()
     first = backend.worker().pid
     backend.worker().kill()
-    wait_until(lambda: backend.children() and backend.worker().pid != first)
+    wait_until(lambda: any(child.pid != first for child in backend.children()))
     assert backend.ask("GET", "/v1/backbones").status == 200
 
 

@@ -65,6 +65,7 @@ class Supervisor:
         self._questions: dict[str, Future[dict[str, Any]]] = {}
         self._worker: WorkerProcess | None = None
         self._ready = False
+        self._warming = warm  # until the first worker is started
         self._run: _Run | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
@@ -92,7 +93,7 @@ class Supervisor:
     def worker_state(self) -> str:
         """``off | starting | ready | busy``."""
         if self._worker is None:
-            return "off"
+            return "starting" if self._warming else "off"
         if self._run is not None:
             return "busy"
         return "ready" if self._ready else "starting"
@@ -125,7 +126,7 @@ class Supervisor:
             raise JobFinished(f"The job {job_id} is done.", hint="Submit a new one to run it again.")
         if not is_finished(record):
             raise JobRunning(f"The job {job_id} is {record.state}.", hint="Wait for its end, or cancel it.")
-        request = record.request | ({"resume": True} if record.kind == "train" else {})
+        request = record.request | ({"resume": True} if job_kind(record.kind).resumable else {})
         return self.submit(JobSubmission(record.kind, request, record.title))
 
     def cancel(self, job_id: str, *, keep: bool = False) -> JobRecord:
@@ -207,6 +208,7 @@ class Supervisor:
     def _warm_up(self) -> None:
         if self._warm and self._worker is None:
             self._start_worker()
+        self._warming = False
 
     def _start_worker(self) -> WorkerProcess:
         self._ready = False
@@ -224,8 +226,8 @@ class Supervisor:
             raise JobFinished(
                 f"The job {job_id} is {record.state} already.", hint="Nothing is to be cancelled."
             )
-        if keep and record.kind != "train":
-            raise OptionError(f"Only a training can be kept, and {job_id} is a {record.kind} job.")
+        if keep and not job_kind(record.kind).resumable:
+            raise OptionError(f"A {record.kind} job such as {job_id} has nothing to keep half-way.")
         if record.state == "queued":
             return self.jobs.move(job_id, "cancelled")
         run, worker = self._run, self._worker

@@ -73,7 +73,7 @@ def test_the_button_installs_a_backend_that_trains(plugin, qtbot):
     with qtbot.waitSignal(panel.ready, timeout=INSTALL_MS):
         panel.action_button.click()
     print(panel.outcome.text(), flush=True)
-    assert manager().state()[0] is BackendState.READY
+    assert manager().state()[0] in (BackendState.READY, BackendState.RUNNING)
     assert manager().python().is_relative_to(os.environ["NIRLORA_HOME"])
     raster = Path(os.environ["NIRLORA_FIELD"])
     parameters = {
