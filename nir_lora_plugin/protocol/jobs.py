@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from .results import Progress
 
-JOB_KINDS = ("train", "segment", "evaluate", "export")
+JOB_KINDS = ("train", "adapt", "segment", "evaluate", "export")
 # ``interrupted``: the backend ended while the job ran; it can be submitted again (a training resumes).
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 FINISHED_STATES = ("done", "failed", "cancelled", "interrupted")

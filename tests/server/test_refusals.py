@@ -32,6 +32,7 @@ ROUTES = [
     ("GET", "/v1/models"),
     ("POST", "/v1/inspect"),
     ("POST", "/v1/plan"),
+    ("POST", "/v1/plan-adaptation"),
     ("POST", "/v1/check"),
     ("GET", "/v1/backbones"),
 ]

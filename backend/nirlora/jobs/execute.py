@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,7 +13,18 @@ from nirlora import api
 from nirlora.errors import DeviceError
 from nirlora.jobs.kinds import job_kind
 from nirlora.jobs.warm import WarmModel
-from nirlora.protocol import Progress, TrainRequest, TrainResult, from_dict, to_dict
+from nirlora.protocol import (
+    AdaptRequest,
+    AdaptResult,
+    Progress,
+    TrainRequest,
+    TrainResult,
+    from_dict,
+    to_dict,
+)
+
+Request = TypeVar("Request", TrainRequest, AdaptRequest)
+Result = TypeVar("Result", TrainResult, AdaptResult)
 
 
 @dataclass(frozen=True)
@@ -45,15 +56,36 @@ def execute(kind: str, data: dict[str, Any], report: Reporter, warm: WarmModel) 
     warm.forget()  # all memory to what comes
     if kind == "train":
         return to_dict(_train(request, report))
+    if kind == "adapt":
+        return to_dict(_adapt(request, report))
     return to_dict(api.export(request, report.progress))
 
 
 def _train(request: TrainRequest, report: Reporter) -> TrainResult:
-    """Train; where the device's memory is too small, with half the batch, and say so."""
+    def halved(request: TrainRequest) -> TrainRequest:
+        return replace(request, batch=request.batch // 2)
+
+    return _as_memory_allows(api.train, request, halved, report)
+
+
+def _adapt(request: AdaptRequest, report: Reporter) -> AdaptResult:
+    def halved(request: AdaptRequest) -> AdaptRequest:  # as many chips per step as before
+        return replace(request, batch=request.batch // 2, accumulate=request.accumulate * 2)
+
+    return _as_memory_allows(api.adapt, request, halved, report)
+
+
+def _as_memory_allows(
+    job: Callable[[Request, Callable[[Progress], None]], Result],
+    request: Request,
+    halved: Callable[[Request], Request],
+    report: Reporter,
+) -> Result:
+    """Run ``job``; where the device's memory is too small, with half the batch, and say so."""
     notes: tuple[str, ...] = ()
     while True:
         try:
-            result = api.train(request, report.progress)
+            result = job(request, report.progress)
             return replace(result, warnings=result.warnings + notes)
         except DeviceError as error:
             # A resumed run must go on as it was.
@@ -64,7 +96,7 @@ def _train(request: TrainRequest, report: Reporter) -> TrainResult:
             ):
                 raise
             message = error.message
-        request = replace(request, batch=request.batch // 2)
+        request = halved(request)
         notes = (*notes, f"{message} Went on with batches of {request.batch}.")
         report.changed(to_dict(request))
         gc.collect()

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nirlora.adaptation.limits import check_request
+from nirlora.adaptation.paths import output_paths as adaptation_paths
+from nirlora.adaptation.paths import raster_layers
 from nirlora.errors import LabelsError, OptionError
 from nirlora.inference.outputs import map_outputs, side_outputs
 from nirlora.jobs.footprint import Outputs
 from nirlora.models.card import SEGMENTATION, read_card
 from nirlora.onnx_export.paths import check_numbers, output_path
 from nirlora.protocol import (
+    AdaptRequest,
     EvaluateRequest,
     ExportRequest,
     LayerRef,
@@ -51,6 +55,11 @@ class JobKind:
     check: Callable[[Any], None]
     outputs: Callable[[Any], Outputs]
     subject: Callable[[Any], str]
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it keeps checkpoints to go on from, and what it has when it is stopped."""
+        return any(field.name == "resume" for field in fields(self.request))
 
 
 def job_kind(name: str) -> JobKind:
@@ -91,6 +100,13 @@ def _check_train(request: TrainRequest) -> None:
         _check_raster(layer)
         _check_labels(find_labels(layer))
     output_paths(request)
+
+
+def _check_adapt(request: AdaptRequest) -> None:
+    check_request(request)
+    for layer in raster_layers(request):
+        _check_raster(layer)
+    adaptation_paths(request)
 
 
 def _check_segment(request: SegmentRequest) -> None:
@@ -135,6 +151,11 @@ def _train_outputs(request: TrainRequest) -> Outputs:
     return Outputs((paths.model, paths.report), paths.checkpoint, request.resume)
 
 
+def _adapt_outputs(request: AdaptRequest) -> Outputs:
+    paths = adaptation_paths(request)
+    return Outputs((paths.backbone, paths.report), paths.checkpoint, request.resume)
+
+
 def _segment_outputs(request: SegmentRequest) -> Outputs:
     outputs = map_outputs(request)
     drawn = outputs.map
@@ -156,6 +177,14 @@ _KINDS = (
         TrainRequest,
         _check_train,
         _train_outputs,
+        lambda request: request.layers[0].path,
+    ),
+    JobKind(
+        "adapt",
+        "Adapt to",
+        AdaptRequest,
+        _check_adapt,
+        _adapt_outputs,
         lambda request: request.layers[0].path,
     ),
     JobKind(

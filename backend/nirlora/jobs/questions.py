@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nirlora.protocol import TrainRequest, from_dict
+from nirlora.protocol import AdaptRequest, TrainRequest, from_dict
 
 
 def answer(name: str, argument: Any) -> dict[str, Any]:
@@ -22,6 +22,12 @@ def _plan(argument: Any) -> dict[str, Any]:
     from nirlora.training.plan import plan
 
     return plan(from_dict(TrainRequest, argument, where="request"))
+
+
+def _plan_adaptation(argument: Any) -> dict[str, Any]:
+    from nirlora.adaptation.plan import plan_adaptation
+
+    return plan_adaptation(from_dict(AdaptRequest, argument, where="request"))
 
 
 def _describe(argument: Any) -> dict[str, Any]:
@@ -49,6 +55,7 @@ def _backbones(argument: Any) -> dict[str, Any]:
 
 _ANSWERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "plan": _plan,
+    "plan-adaptation": _plan_adaptation,
     "describe": _describe,
     "backbones": _backbones,
 }

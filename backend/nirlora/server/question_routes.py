@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, Response
 from nirlora.info import describe
 from nirlora.jobs.lines import finite
 from nirlora.jobs.supervisor import Supervisor
-from nirlora.protocol import SegmentRequest, TrainRequest, to_dict
+from nirlora.models.backbone_card import is_backbone_file
+from nirlora.protocol import AdaptRequest, SegmentRequest, TrainRequest, to_dict
 from nirlora.server.body import read_as
 from nirlora.server.errors import error_info
 from nirlora.server.fit import check_fit
@@ -50,6 +51,11 @@ def question_routes(supervisor: Supervisor) -> APIRouter:
         training = await read_as(request, TrainRequest, "request")
         return await _plain(supervisor.ask, "plan", to_dict(training))
 
+    @router.post("/plan-adaptation")
+    async def plan_adaptation(request: Request) -> Response:
+        wanted = await read_as(request, AdaptRequest, "request")
+        return await _plain(supervisor.ask, "plan-adaptation", to_dict(wanted))
+
     @router.post("/check")
     async def check(request: Request) -> Response:
         wanted = await read_as(request, SegmentRequest, "request")
@@ -65,7 +71,7 @@ def question_routes(supervisor: Supervisor) -> APIRouter:
 
 
 def _describe(supervisor: Supervisor, path: str) -> dict[str, Any]:
-    if Path(path).suffix.lower() in (".nirlora", ".onnx"):
+    if Path(path).suffix.lower() in (".nirlora", ".onnx") or is_backbone_file(path):
         return supervisor.ask("describe", path)
     return describe(path)
 
