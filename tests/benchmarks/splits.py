@@ -12,6 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 
 UNLABELLED = 255
+URBAN_CLASSES = ("not vegetation", "tree", "low vegetation")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def orchard(data: Path, work: Path, seed: int, share: float = 0.05) -> SplitSet:
 def urban_trees(data: Path, work: Path, seed: int, tiles: int = 48) -> SplitSet:
     """NAIP tiles: upstream's 18 test tiles; ``tiles`` of its 48 training tiles, drawn by the seed."""
     folder = data / "naip_urban_trees"
-    classes = ("not vegetation", "tree", "low vegetation")
+    classes = URBAN_CLASSES
     with (folder / "tiles.csv").open() as file:
         rows = list(csv.DictReader(file))
     by_split = {
@@ -77,6 +78,19 @@ def urban_trees(data: Path, work: Path, seed: int, tiles: int = 48) -> SplitSet:
     return SplitSet(
         "urban_trees", classes, tuple(pair(t) for t in chosen), tuple(pair(t) for t in by_split["test"])
     )
+
+
+def city(data: Path, work: Path, name: str) -> tuple[LabelledRaster, ...]:
+    """All NAIP tiles of one city, of every upstream split, with their weak masks."""
+    folder = data / "naip_urban_trees"
+    target = work / name
+    target.mkdir(parents=True, exist_ok=True)
+    found = []
+    for image in sorted((folder / "images").glob(f"{name}_*.tif")):
+        with rasterio.open(folder / "weak_masks" / image.name) as file:
+            mask, profile = file.read(1), file.profile
+        found.append(LabelledRaster(image, _write(target / image.name, mask, profile, URBAN_CLASSES)))
+    return tuple(found)
 
 
 def _half_of_blocks(labels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
