@@ -99,6 +99,7 @@ def describe_model(path: str) -> dict[str, Any]:
         **_scores(card),
         "trained": training.get("date", ""),
         "trained_on": [layer.get("path", "") for layer in training.get("layers", [])],
+        **_carried_to(training),
         "format": card.format,
         "versions": dict(card.versions),
         "classes": [
@@ -107,6 +108,18 @@ def describe_model(path: str) -> dict[str, Any]:
             for info in card.classes
         ],
         "channels": [dict(channel) for channel in transform.get("channels", [])],
+    }
+
+
+def _carried_to(training: dict[str, Any]) -> dict[str, Any]:
+    """Of a model that was carried to an unlabelled field: where to, and by what."""
+    told = training.get("adaptation")
+    if not isinstance(told, dict):
+        return {}
+    return {
+        "carried_to": [layer.get("path", "") for layer in told.get("target", [])],
+        "stabiliser": told.get("stabiliser", ""),
+        "rounds": told.get("rounds", 0),
     }
 
 

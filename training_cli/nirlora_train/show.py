@@ -14,12 +14,13 @@ from .console import duration, speed
 if TYPE_CHECKING:
     from nirlora.doctor import Examination
 
+_SCORED_ON = {"target": "labels of the target", "source": "held-out labels of the source"}
 STOPPED = {"cancelled": "stopped by you", "max-seconds": "time limit", "patience": "no better for a while"}
 
 
 def show_train(result: TrainResult) -> None:
     """Scores, trainable share and where the files are."""
-    _scores(result.metrics, "validation")
+    _scores(result.metrics, _SCORED_ON.get(result.metrics.get("of", ""), "validation"))
     trained, total = result.trainable_parameters, result.total_parameters
     stopped = f", {STOPPED.get(result.stopped, result.stopped)}" if result.stopped else ""
     facts = {

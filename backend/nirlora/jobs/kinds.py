@@ -30,6 +30,7 @@ from nirlora.protocol import (
 )
 from nirlora.raster.outputs import check_output, with_suffix
 from nirlora.raster.source import open_raster
+from nirlora.self_training.options import checked
 from nirlora.training.find_labels import find_labels
 from nirlora.training.limits import check_limits
 from nirlora.training.paths import output_paths
@@ -99,6 +100,12 @@ def _check_train(request: TrainRequest) -> None:
     for layer in request.layers:
         _check_raster(layer)
         _check_labels(find_labels(layer))
+    if request.target_layers:
+        checked(request)
+    for layer in request.target_layers:
+        _check_raster(layer)
+        if layer.labels:
+            _check_labels(layer.labels)
     output_paths(request)
 
 

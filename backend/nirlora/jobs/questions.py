@@ -19,7 +19,7 @@ def answer(name: str, argument: Any) -> dict[str, Any]:
 
 
 def _plan(argument: Any) -> dict[str, Any]:
-    from nirlora.training.plan import plan
+    from nirlora.api import plan
 
     return plan(from_dict(TrainRequest, argument, where="request"))
 
