@@ -9,6 +9,7 @@ from nirlora.adaptation.run import adapt
 from nirlora.classification.plan import plan as classify_plan
 from nirlora.classification.predict import predict as classify_predict
 from nirlora.classification.train import train as classify_train
+from nirlora.comparison.run import compare
 from nirlora.inference.evaluate import evaluate
 from nirlora.inference.segment import segment
 from nirlora.onnx_export.run import export
@@ -24,6 +25,7 @@ __all__ = [
     "classify_plan",
     "classify_predict",
     "classify_train",
+    "compare",
     "evaluate",
     "export",
     "plan",

@@ -8,6 +8,7 @@ from .classify import (
     ClassifyTrainResult,
 )
 from .codec import ProtocolError, from_dict, to_dict
+from .comparison import CompareRequest, CompareResult, CompareRow
 from .jobs import (
     FINISHED_STATES,
     JOB_KINDS,
@@ -47,6 +48,9 @@ __all__ = [
     "ClassifyPredictResult",
     "ClassifyTrainRequest",
     "ClassifyTrainResult",
+    "CompareRequest",
+    "CompareResult",
+    "CompareRow",
     "ErrorInfo",
     "EvaluateRequest",
     "EvaluateResult",

@@ -10,7 +10,7 @@ import typer
 
 from nirlora import __version__
 
-from . import adapt, classify, demo, doctor, evaluate, export, info, segment, serve, train
+from . import adapt, classify, compare, demo, doctor, evaluate, export, info, segment, serve, train
 from .run import run_app
 
 # Threads that wait for each other by spinning slow torch down several times as soon as another program wants
@@ -42,6 +42,7 @@ def build_app() -> typer.Typer:
     app.command("segment")(segment.segment)
     app.add_typer(classify.app, name="classify")
     app.command("evaluate")(evaluate.evaluate)
+    app.command("compare")(compare.compare)
     app.command("export")(export.export)
     app.command("info")(info.info)
     app.command("doctor")(doctor.doctor)

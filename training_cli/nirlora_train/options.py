@@ -95,17 +95,24 @@ AdapterOption = Annotated[
 
 
 def layer_refs(
-    layers: list[str], labels: list[str], *, nodata: float | None = None, crs: str = ""
+    layers: list[str],
+    labels: list[str],
+    *,
+    nodata: float | None = None,
+    crs: str = "",
+    prefix: str = "",
 ) -> tuple[LayerRef, ...]:
-    """Pair rasters with labels by order.
+    """Pair rasters with labels by order; ``prefix`` is that of the options' names.
 
     Raises:
         OptionError: There are labels, but not one for each layer.
     """
     if labels and len(labels) != len(layers):
         raise OptionError(
-            f"{len(layers)} --layer and {len(labels)} --labels were given; they are paired by order.",
-            hint="Give one --labels for each --layer, or none to take the files beside the rasters.",
+            f"{len(layers)} --{prefix}layer and {len(labels)} --{prefix}labels were given; "
+            "they are paired by order.",
+            hint=f"Give one --{prefix}labels for each --{prefix}layer"
+            + ("." if prefix else ", or none to take the files beside the rasters."),
         )
     paired = labels or [""] * len(layers)
     return tuple(LayerRef(path, label, nodata, crs) for path, label in zip(layers, paired, strict=True))
