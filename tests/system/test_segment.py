@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pyogrio
 import pytest
+import rasterio
+import shapely
 from training_field import make_field
 
 import nirlora
-from data.make_data import make_raster
+from data.make_data import make_polygons, make_raster, pixel_box
 from nirlora.errors import OutputError
 from nirlora.protocol import LayerRef, SegmentRequest, TrainRequest
 
@@ -39,6 +43,47 @@ def test_everything_is_written_and_may_be_written_again(trained, tmp_path):
             "map.gpkg", "map.qml", "map.tif", "map.tif.aux.xml", "map_areas.csv", "map_probabilities.tif",
         ]  # fmt: skip
     assert sorted(done.outputs) == ["areas", "map", "polygons", "probabilities", "style"]
+
+
+def test_all_outputs_of_one_run_tell_the_same(trained, tmp_path):
+    """Map, confidence, probabilities, polygons and areas, with a hole in the raster and a farm in it."""
+    with rasterio.open(trained.layer.path) as file:
+        values, transform = file.read(), file.transform
+    values[:, 30:50, 10:40] = 0
+    raster = make_raster(tmp_path / "r.tif", values, transform=transform, nodata=0, descriptions=("NIR",))
+    farm = make_polygons(
+        tmp_path / "farm.gpkg", [(pixel_box(transform, 20, 8, 70, 60), {"name": "Home farm"})]
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    request = asked(trained, out, layer=LayerRef(str(raster)), aoi=str(farm), confidence=True)
+    done = nirlora.segment(replace(request, min_area_m2=30.0))
+    inside = np.zeros(values.shape[1:], bool)
+    inside[8:68, 20:90] = True
+    inside &= values[0] != 0
+    with rasterio.open(done.map) as file:
+        classes = file.read(1)
+    np.testing.assert_array_equal(classes != 255, inside)
+    with rasterio.open(done.outputs["confidence"]) as file:
+        confidence = file.read(1)
+    with rasterio.open(done.outputs["probabilities"]) as file:
+        percent = file.read()
+        assert file.descriptions == tuple(c.name for c in done.classes)
+    assert (confidence[~inside] == 255).all()
+    assert (percent[:, ~inside] == 255).all()
+    known = percent[:, inside].astype(int)
+    assert (abs(known.sum(axis=0) - 100) <= len(done.classes)).all()  # rounded, each
+    np.testing.assert_array_equal(known.max(axis=0), confidence[inside])
+    np.testing.assert_array_equal(
+        np.take_along_axis(known, classes[inside][None].astype(int), 0)[0], confidence[inside]
+    )
+    assert [a.pixels for a in done.areas] == [int((classes == c.value).sum()) for c in done.classes]
+    assert sum(a.pixels for a in done.areas) == done.valid_pixels == inside.sum()
+    geometry, area_m2 = pyogrio.raw.read(done.outputs["polygons"], columns=["area_m2"])[2:]
+    shapes = shapely.from_wkb(geometry)
+    assert area_m2[0].min() >= 29.9
+    assert shapely.area(shapes).sum() == pytest.approx(inside.sum())  # pixels of 1 m², none lost
+    assert shapely.box(*shapely.total_bounds(shapes)).within(pixel_box(transform, 20, 8, 70, 60).buffer(1e-6))
 
 
 @pytest.mark.parametrize("at", ["tile", "writing overviews", "drawing polygons"])

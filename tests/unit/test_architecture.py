@@ -198,6 +198,14 @@ def test_rasters_and_labels_without_torch():
     assert "torch" not in loaded_after(f"import {names}")
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_torch_files_are_read_without_running_what_is_in_them(name):
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "torch.load"]
+    for call in calls:
+        assert "weights_only=True" in [ast.unparse(keyword) for keyword in call.keywords]
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_files_stay_readable(name):
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")

@@ -304,6 +304,37 @@ def test_many_readers_keep_the_order(tmp_path):
     np.testing.assert_array_equal(classes, oracle(data))
 
 
+def test_reading_and_writing_go_on_while_the_model_works(tmp_path, monkeypatch):
+    read_ahead, writing, predicted_meanwhile = threading.Event(), threading.Event(), threading.Event()
+    windows = []
+
+    class Ahead(Reader):
+        def read(self, window, out_px=None):
+            windows.append(window)
+            if len(windows) > 1:
+                read_ahead.set()
+            return super().read(window, out_px)
+
+    class Model(Bands):
+        def forward(self, x):
+            assert read_ahead.wait(30)  # the second tile, while the first one is being predicted
+            if writing.is_set():
+                predicted_meanwhile.set()
+            return super().forward(x)
+
+    write = MapWriter.write
+
+    def slow(self, window, block):
+        writing.set()
+        assert predicted_meanwhile.wait(30)
+        write(self, window, block)
+
+    monkeypatch.setattr(MapWriter, "write", slow)
+    data = field()
+    _, classes, _ = run(tmp_path, data, Model(), batch=1, reader=Ahead)
+    np.testing.assert_array_equal(classes, oracle(data))
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")]
 )
