@@ -45,6 +45,21 @@ def test_the_mean_of_the_tokens_meets_one_linear_layer(backbone, side):
         assert network(x).shape == (2, 3)
 
 
+def test_features_are_standardised_by_the_samples_shown():
+    head = PooledHead(4, 2)
+    features = 7 + 0.01 * torch.randn(50, 4, 3, 3)
+    features[:, 3] = 5.0  # a feature that never changes
+    weight = torch.rand(50, 3, 3)
+    pooled = head.pool(features, weight)
+    head.fix_scale(pooled)
+    seen = (pooled - head.mean) / head.std
+    torch.testing.assert_close(seen.mean(0), torch.zeros(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(seen[:, :3].std(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
+    assert torch.isfinite(seen).all()
+    torch.testing.assert_close(head(features, weight), head.classifier(seen))
+    assert sum(p.numel() for p in head.parameters()) == 2 * 5
+
+
 def test_weights_say_which_tokens_count():
     head = PooledHead(4, 2)
     features = torch.randn(3, 4, 2, 2)
@@ -79,6 +94,7 @@ def test_file_and_merge_keep_the_outputs(tmp_path):
     with torch.no_grad():
         for p in network.adapter_parameters():
             p.copy_(torch.randn_like(p) * 0.1)
+        network.head.fix_scale(3 + 2 * torch.randn(9, 128))
     path = write_bundle(
         tmp_path / "c.nirlora", card(network.config, CLASSIFICATION), network.trainable_state()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 
 from nirlora.bands import InputTransform
 from nirlora.classification.config import Sizes, check_request, learning_rates, steps_per_epoch
@@ -42,6 +44,7 @@ from nirlora.versions import versions
 ProgressCallback = Callable[[Progress], None]
 _BALANCE = 0.5  # power of the inverse class frequency that weighs the loss
 _MOST_THREADS = 8
+_SCALED_BY = 256  # training samples that the features are standardised by, at least where there are more
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,23 @@ def loop_config(run: Run, paths: TrainPaths) -> ClassifyLoop:
     )
 
 
+def fix_feature_scale(run: Run, accelerator: Accelerator) -> None:
+    """Let the head standardise the features as training samples have them before the first step."""
+    chosen = run.setup.data.split.train
+    chosen = chosen[:: max(1, len(chosen) // _SCALED_BY)]
+    network = run.model.to(accelerator.device).eval()
+    views = (next(iter(run.samples.views(index))) for index in chosen)
+    pooled = []
+    with torch.inference_mode():
+        while part := list(itertools.islice(views, run.setup.request.batch)):
+            x, weight = (
+                torch.from_numpy(np.stack(a)) for a in zip(*((v.x, v.weight) for v in part), strict=True)
+            )
+            features = network.stages(x.to(accelerator.device))[-1]
+            pooled.append(network.head.pool(features, weight.to(accelerator.device)))
+    network.head.fix_scale(torch.cat(pooled).clone())
+
+
 def held_out(run: Run) -> Validation:
     """The held-out samples."""
     data = run.setup.data
@@ -194,6 +214,10 @@ def _fit(
         state.warnings.append(
             f"There is no {paths.checkpoint.name} to resume from; the training started anew."
         )
+    accelerator = make_accelerator(device)
+    if state.step == 0:
+        say(Progress("prepare", 0.0, "looking at features"))
+        fix_feature_scale(run, accelerator)
     drawn = run.samples.reopen()
     draws = Draws(
         drawn,
@@ -204,7 +228,7 @@ def _fit(
         threads=min(_MOST_THREADS, (os.cpu_count() or 1) // 2),
     )
     try:
-        stopped = fit(run.model, draws, held_out(run), config, make_accelerator(device), state, say)
+        stopped = fit(run.model, draws, held_out(run), config, accelerator, state, say)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"{describe_device(device)} ran out of memory with batches of {request.batch} views of "

@@ -14,25 +14,45 @@ POOLED = "pooled"
 
 
 class PooledHead(nn.Module):
-    """The weighted mean of the tokens, then one linear layer: (d + 1) K parameters."""
+    """The weighted mean of the tokens, standardised, then one linear layer: (d + 1) K parameters.
+
+    The means of different images differ by a few per cent of their size, which a linear layer would be slow
+    to find. So each feature is first standardised by its mean and deviation over the training samples, as
+    the pretrained network gives them; these are fixed before the first step, see :meth:`fix_scale`. (Probes
+    of self-supervised features have a batch norm there; fixed numbers do not depend on the batch.)
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, dim: int, num_classes: int) -> None:
         super().__init__()
         self.classifier = nn.Linear(dim, num_classes)
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("std", torch.ones(dim))
 
     def forward(self, features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Logits (N, K) of features (N, d, h, w), each token counting as weight (N, h, w) says.
 
         Where all weights are 0, all tokens count alike.
         """
+        logits: torch.Tensor = self.classifier((self.pool(features, weight) - self.mean) / self.std)
+        return logits
+
+    def pool(self, features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """The weighted mean of the tokens (N, d); arguments as in :meth:`forward`."""
         weight = weight[:, None].to(features.dtype)
         if weight.shape[-2:] != features.shape[-2:]:
             weight = functional.adaptive_avg_pool2d(weight, (features.shape[-2], features.shape[-1]))
         total = weight.sum((2, 3), keepdim=True)
         weight = torch.where(total > 0, weight, 1.0)
-        pooled = (features * weight).sum((2, 3)) / weight.sum((2, 3))
-        logits: torch.Tensor = self.classifier(pooled)
-        return logits
+        return (features * weight).sum((2, 3)) / weight.sum((2, 3))
+
+    @torch.no_grad()
+    def fix_scale(self, pooled: torch.Tensor) -> None:
+        """Standardise from now on by the means and deviations of these pooled features (N, d)."""
+        self.mean.copy_(pooled.mean(0))
+        self.std.copy_(pooled.std(0, correction=0).clamp(min=1e-4 * float(pooled.abs().max()) + 1e-12))
 
 
 class Classifier(Segmenter):
@@ -41,6 +61,8 @@ class Classifier(Segmenter):
     It reads the deepest stage of the backbone alone. Everything but the way forward it has in common with
     the network that draws maps.
     """
+
+    head: PooledHead
 
     @staticmethod
     def make_head(config: ModelConfig, backbone: Backbone) -> nn.Module:
