@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
 from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
+from nirlora.training.cost import StepCost, step_cost
 from nirlora.training.paths import output_paths
-from nirlora.training.run import Setup, prepare
+from nirlora.training.run import Setup, chip_spec, prepare
+from nirlora.training.validation import held_out_windows
 
-# Bytes of activations kept for backward per token and width of a transformer block (float32, fused
-# attention), and per pixel of the detail head; measured orders of magnitude, not bounds.
-_BYTES_PER_TOKEN_WIDTH = 4 * 16
-_BYTES_PER_PIXEL = 4 * 220
+# Fitted to trainings of six networks on a CPU; tests/benchmarks/estimate.py says how far off they are.
+_OVERHEAD = 1.2  # time of a network's arithmetic over that of one matrix product with as many operations
+_PASSES = 25  # passes over what is kept for backward, at the speed of an activation function
+_TEMPORARY = 1.6  # activations, what passes by and what the allocator cannot reuse, over what is kept
+_BASE_MB = 100  # libraries, buffers and threads of a training, whatever its size
 
 
 def plan(request: TrainRequest) -> dict[str, Any]:
@@ -44,8 +50,10 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         steps = setup.request.epochs * steps_per_epoch(
             setup.request, setup.data.labelled_px(), recipe.chip_px
         )
-        weights = counts["total"] - counts["head"]
-        seconds = steps * _step_seconds(setup, recipe, weights, backbone.stride, device)
+        cost = step_cost(
+            setup.config, setup.request.batch, recipe.input_px, recipe.chip_px, recipe.dice_weight
+        )
+        seconds = _seconds(setup, recipe, cost, steps, device)
         if setup.request.max_seconds:
             seconds = min(seconds, setup.request.max_seconds)
         return {
@@ -68,7 +76,7 @@ def plan(request: TrainRequest) -> dict[str, Any]:
             "trainable_parameters": counts["trainable"],
             "total_parameters": counts["total"],
             "estimated_seconds": round(seconds, 1),
-            "estimated_memory_mb": round(_memory_mb(setup, recipe, counts, backbone)),
+            "estimated_memory_mb": round(_memory_mb(setup, recipe, counts, cost, device)),
             "device": describe_device(device),
             "out": str(paths.model),
             "warnings": list(setup.data.warnings),
@@ -88,31 +96,52 @@ def _classes(setup: Setup) -> list[dict[str, Any]]:
     ]
 
 
-def _step_seconds(setup: Setup, recipe: Recipe, weights: int, stride: int, device: torch.device) -> float:
-    """Multiply-adds of a step over the measured speed of a matrix product, at half its efficiency."""
-    tokens = (recipe.input_px // stride) ** 2 * setup.request.batch
-    passes = {"frozen": 1.0, "lora": 2.2, "full": 3.0}.get(setup.request.adapter, 2.5)
-    head = recipe.input_px**2 * setup.request.batch * 60_000 * 3
-    return (2 * weights * tokens * passes + head) / (0.5 * flops(device))
+def _seconds(setup: Setup, recipe: Recipe, cost: StepCost, steps: int, device: torch.device) -> float:
+    """Arithmetic at the speed of a matrix product, and passes over memory at the speed of an activation."""
+    rate, bandwidth = flops(device) / _OVERHEAD, memory_bytes(device)
+    step = (cost.forward_flops + cost.backward_flops) / rate + _PASSES * cost.saved_bytes / bandwidth
+    batches = -(-_held_out_chips(setup, recipe) // setup.request.batch)
+    look = cost.forward_flops / rate + _PASSES / 3 * cost.saved_bytes / bandwidth
+    return steps * step + (setup.request.epochs + 1) * batches * look
 
 
-def flops(device: torch.device, side: int = 768, repeats: int = 4) -> float:
+def _held_out_chips(setup: Setup, recipe: Recipe) -> int:
+    return len(held_out_windows(setup.data.layers(setup.readers, held_out=True), chip_spec(setup, recipe)))
+
+
+def flops(device: torch.device) -> float:
     """Floating-point operations a second of a matrix product, measured now."""
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    a = torch.randn(side, side, device=device, dtype=dtype)
-    float((a @ a)[0, 0])
-    start = time.perf_counter()
-    for _ in range(repeats):
-        b = a @ a
-    float(b[0, 0])
-    return repeats * 2 * side**3 / (time.perf_counter() - start)
+    side = 4096 if device.type == "cuda" else 512  # long beside a launch, short beside a slice of time
+    a = torch.randn(side, side, device=device, dtype=_dtype(device))
+    return 2 * side**3 / _best_seconds(lambda: a @ a)
 
 
-def _memory_mb(setup: Setup, recipe: Recipe, counts: dict[str, int], backbone: Any) -> float:
-    tokens = (recipe.input_px // backbone.stride) ** 2 * setup.request.batch
-    blocks = max(1, len(backbone.attentions()))
-    activations = 0.0
-    if setup.request.adapter != "frozen":
-        activations = tokens * backbone.dim * blocks * _BYTES_PER_TOKEN_WIDTH
-    head = recipe.input_px**2 * setup.request.batch * _BYTES_PER_PIXEL
-    return (4 * counts["total"] + 12 * counts["trainable"] + activations + head) / 2**20
+def memory_bytes(device: torch.device) -> float:
+    """Bytes a second, read and written, of an activation function, measured now."""
+    side = 8192 if device.type == "cuda" else 2048
+    a = torch.randn(side, side, device=device, dtype=_dtype(device))
+    return 2 * a.nbytes / _best_seconds(lambda: functional.gelu(a))
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def _best_seconds(work: Callable[[], torch.Tensor], budget_s: float = 0.3) -> float:
+    """Of the fastest of many short runs: other programs may have had the processor during the others."""
+    end, best = time.perf_counter() + budget_s, math.inf
+    while (start := time.perf_counter()) < end or math.isinf(best):
+        float(work()[0, 0])  # waits for the device
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _memory_mb(
+    setup: Setup, recipe: Recipe, counts: dict[str, int], cost: StepCost, device: torch.device
+) -> float:
+    """Weights, gradients, Adam's two moments, the best weights so far, activations, chips waiting."""
+    weights = 4 * counts["total"] + 16 * counts["trainable"]
+    activations = cost.saved_bytes * (0.6 if device.type == "cuda" else 1.0) * _TEMPORARY
+    waiting = _held_out_chips(setup, recipe) + 4 * setup.request.batch
+    chips = waiting * 4 * setup.config.num_channels * recipe.input_px**2
+    return (weights + activations + chips) / 2**20 + _BASE_MB

@@ -26,6 +26,19 @@ def validation_batches(
         spec: Chip size, batch size and seed; nothing is augmented.
         max_chips: Bound on time and memory.
     """
+    chosen = held_out_windows(layers, spec, max_chips)
+    read = [read_chip(layers[i], window, spec.input_px) for i, window in chosen]
+    chips = [(x, y) for x, y, _ in read if (y != NO_CLASS).any()]
+    return [
+        (np.stack([x for x, _ in part]), np.stack([y for _, y in part]))
+        for part in (chips[i : i + spec.batch] for i in range(0, len(chips), spec.batch))
+    ]
+
+
+def held_out_windows(
+    layers: Sequence[ChipLayer], spec: ChipSpec, max_chips: int = MAX_CHIPS
+) -> list[tuple[int, Window]]:
+    """Which windows :func:`validation_batches` reads: positions in ``layers`` with a window each."""
     by_class: dict[int, list[tuple[int, Window]]] = {}
     for index, layer in enumerate(layers):
         for item in layer.labels.items:
@@ -42,12 +55,7 @@ def validation_batches(
         for value in sorted(by_class):
             if turn < len(by_class[value]) and len(chosen) < max_chips:
                 chosen[by_class[value][turn]] = None
-    read = [read_chip(layers[i], window, spec.input_px) for i, window in sorted(chosen, key=_order)]
-    chips = [(x, y) for x, y, _ in read if (y != NO_CLASS).any()]
-    return [
-        (np.stack([x for x, _ in part]), np.stack([y for _, y in part]))
-        for part in (chips[i : i + spec.batch] for i in range(0, len(chips), spec.batch))
-    ]
+    return sorted(chosen, key=_order)
 
 
 def _cells(window: Window, layer: ChipLayer, side: int) -> list[Window]:
