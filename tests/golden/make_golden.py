@@ -69,6 +69,28 @@ CASES = (
         ),
         ("crop",),
     ),
+    *(
+        Case(
+            f"v0.2-demo-{adapter}",
+            ModelConfig(
+                backbone="vit-demo", head="linear", adapter=adapter, blocks="last:2", adapter_options=options
+            ),
+            ("other", "tree"),
+        )
+        for adapter, options in (
+            ("layernorm", {}),
+            ("bitfit", {}),
+            ("adapter", {"width": 4}),
+            ("adaptformer", {"width": 8, "scale_mode": "learnable"}),
+            ("convpass", {"width": 4}),
+            ("lorand", {"kernel": 2}),
+            ("vpt-shallow", {"prompts": 3}),
+            ("vpt-deep", {"prompts": 3}),
+            ("ivpt", {"prompts": 3}),
+            ("e2vpt", {"prompts": 3, "kv_prompts": 2, "share_kv": False}),
+            ("mufa", {"rates": [16, 32], "scale_mode": "per-branch"}),
+        )
+    ),
 )
 
 
@@ -120,7 +142,7 @@ def write(case: Case) -> None:
         segmenter = build_segmenter(replace(case.config, backbone_source=source)).eval()
     with torch.no_grad():
         for name, parameter in segmenter.named_parameters():
-            if parameter.requires_grad and "norm" not in name:
+            if parameter.requires_grad and not (name.startswith("head.") and "norm" in name):
                 parameter += formula(name, tuple(parameter.shape)) * 0.2
         logits = segmenter(images(case.config))[0, :, ::EVERY, ::EVERY]
     card = ModelCard(
