@@ -10,8 +10,10 @@ import sys
 
 import psutil
 import pytest
+from training_field import make_field
 
 from nirlora.models.card import read_card
+from nirlora.protocol import LayerRef, SegmentRequest
 from server.harness import TOKEN, is_alive, tiny_training, wait_until
 
 ENDLESS = {"epochs": 100_000, "steps_per_epoch": 5}
@@ -68,6 +70,25 @@ def test_finished_jobs_are_listed_after_an_orderly_restart(launch, field):
     assert listed[running["id"]]["state"] == "interrupted"
     left = sorted(path.name for path in (second.folder / "owners").iterdir())
     assert len(left) == 2  # the folder and the lock of the one that lives
+
+
+def test_a_segmentation_that_was_cut_off_is_resumed(launch, trained, tmp_path):
+    """It begins anew, for nothing half remains."""
+    (tmp_path / "large").mkdir()
+    large = make_field(tmp_path / "large", rows=500, cols=500)
+    model, out = trained.raster.with_name("field.nirlora"), tmp_path / "map.tif"
+    first = launch()
+    request = SegmentRequest(LayerRef(str(large.raster)), str(model), str(out))
+    running = first.submit("segment", request)
+    first.wait_for(running["id"], lambda seen: seen["progress"]["fraction"] > 0.05)
+    first.kill()
+    second = launch()
+    assert second.job(running["id"])["state"] == "interrupted"
+    assert not list(tmp_path.glob("map*"))
+    resumed = second.ask("POST", f"/v1/jobs/{running['id']}/resume").json
+    assert resumed["request"] == running["request"]
+    assert second.finish(resumed["id"])["state"] == "done"
+    assert out.is_file()
 
 
 def test_a_cancelled_resume_leaves_the_checkpoint_of_before(launch, field):

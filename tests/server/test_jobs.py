@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from nirlora.protocol import (
     EvaluateRequest,
@@ -47,6 +48,9 @@ def test_from_a_field_to_a_map_and_its_score(backend, field):
     assert trained["created_s"] <= trained["started_s"] < trained["finished_s"]
     result = from_dict(TrainResult, trained["result"])
     assert Path(result.report).is_file()
+    device = backend.ask("GET", "/v1/health").json["device"]
+    assert device.startswith("cuda" if torch.cuda.is_available() else "cpu")  # said where jobs run
+    assert result.device == "cpu"  # as this one asked
     shown = [record["progress"] for record in records if record["progress"]["stage"] == "train"]
     assert {"loss", "px_per_s"} <= shown[0]["metrics"].keys()
     assert any("miou" in progress["metrics"] for progress in shown)
@@ -204,6 +208,18 @@ def test_a_model_that_does_not_fit_is_named_before_the_run(backend, trained, tmp
     assert checked["problems"][0]["hint"]
     record = backend.run("segment", request)
     assert record["error"] == checked["problems"][0]
+
+
+def test_watchers_see_the_same_and_may_leave(backend, field):
+    record = backend.submit("train", tiny_training(field.raster, epochs=10_000))
+    leaving, staying = backend.events(record["id"]), backend.events(record["id"])
+    assert next(leaving)["id"] == next(staying)["id"] == record["id"]
+    leaving.close()  # as a dock that is closed
+    backend.wait_for(record["id"], lambda seen: seen["progress"]["metrics"].get("epoch", 0) >= 1)
+    backend.ask("POST", f"/v1/jobs/{record['id']}/cancel")
+    last = [seen for seen in staying if seen is not None][-1]
+    assert last == backend.job(record["id"])
+    assert last["state"] == "cancelled"
 
 
 def test_silence_is_broken_by_pings(backend, field):
