@@ -99,3 +99,14 @@ def test_json(cli, asked):
     done = cli("compare", "--layer", "a.tif", "--json")
     assert done.json["rows"][1]["miou"] == [0.5, 0.7]
     assert done.json["rows"][0]["miou_mean"] is None
+
+
+def test_stopping_says_that_finished_runs_are_kept(cli, monkeypatch):
+    def stopped(request, progress=None):
+        raise nirlora.JobCancelled
+
+    monkeypatch.setitem(vars(nirlora), "compare", stopped)
+    done = cli("compare", "--layer", "a.tif", "--json")
+    assert done.code == 130
+    assert done.json["error"]["code"] == "cancelled"
+    assert done.err == "Stopped. Finished runs are kept; the same command goes on from there.\n"

@@ -12,6 +12,7 @@ from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import build_segmenter, parameter_counts
 from nirlora.protocol import from_dict, to_dict
 from nirlora.protocol.codec import as_text
+from support import ROOT
 
 
 def read(adapter: str, **values):
@@ -119,3 +120,11 @@ def test_words_for_people():
     assert ModelConfig(adapter="frozen").adapter_words == "frozen"
     mufa = ModelConfig(adapter="mufa", blocks="last:2", adapter_options={"rates": [8, 16], "bias": True})
     assert mufa.adapter_words == "mufa, last:2 blocks, rates=8,16, bias=true"
+
+
+@pytest.mark.parametrize("spec", ADAPTERS, ids=lambda s: s.name)
+def test_the_documentation_names_every_adapter_and_option(spec):
+    lines = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith(f"| `{spec.name}` |")]
+    missing = [name for name in own_options(spec.defaults) if f"`{name}`" not in row]
+    assert missing == []

@@ -24,7 +24,7 @@ from .options import (
     layer_refs,
     split_list,
 )
-from .run import emit_json, execute
+from .run import Failure, emit_json, execute, note
 from .show_compare import show_compare
 
 _D = CompareRequest(layers=())
@@ -142,5 +142,12 @@ def compare(
         adapters=tuple(word for text in adapters or _D.adapters for word in text.split()),
         classes=split_list(classes or []),
     )
-    result = execute(lambda progress: nirlora.compare(request, progress), debug=debug)
+    try:
+        result = execute(lambda progress: nirlora.compare(request, progress), debug=debug)
+    except nirlora.JobCancelled:
+        text = "Stopped. Finished runs are kept; the same command goes on from there."
+        note(text)
+        if json:
+            emit_json({"error": {"code": "cancelled", "message": text, "hint": ""}})
+        raise Failure(130) from None
     emit_json(to_dict(result)) if json else show_compare(result)
