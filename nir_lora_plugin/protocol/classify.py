@@ -17,7 +17,7 @@ class ClassifyTrainRequest:
     are found as in a training of maps.
     """
 
-    images: str = ""  # folder with one folder of images per class
+    images: str = ""  # folder with one folder of images per class, or a .csv with columns image, class
     layers: Tuple[LayerRef, ...] = ()
     out: str = ""  # default: <folder or first raster>_classify.nirlora beside it
     class_field: str = "class"

@@ -258,6 +258,17 @@ def test_images_of_16_bits_are_scaled_by_their_range_and_bands_can_be_chosen(tmp
     assert predicted.counts == {"dark": 4, "light": 4}
 
 
+def test_a_table_of_images_is_as_good_as_folders(images, trained, tmp_path):
+    rows = [f"{p},{p.parent.name}" for p in sorted(images.rglob("*.png"))]
+    (tmp_path / "set.csv").write_text("\n".join(["image,class", *rows]) + "\n")
+    result = nirlora.classify_train(request_for(tmp_path / "set.csv", tmp_path, epochs=1))
+    assert [c.name for c in result.classes] == list(KINDS)
+    assert json.loads(Path(result.split).read_text())["train"][0].startswith(str(images))
+    (tmp_path / "set.csv").write_text("image,class\na.png,\n")
+    with pytest.raises(LabelsError, match=r"Line 2 of .* has no image or no class"):
+        nirlora.classify_train(request_for(tmp_path / "set.csv", tmp_path))
+
+
 def bad_set(folder, change):
     images = make_images(folder / "set", count=2)
     change(images)

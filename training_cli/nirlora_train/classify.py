@@ -51,7 +51,11 @@ def classify_train(
     ctx: typer.Context,
     images: Annotated[
         str,
-        Option(metavar="FOLDER", help="Holds one folder of images per class.", rich_help_panel=DATA),
+        Option(
+            metavar="FOLDER|TABLE.csv",
+            help="Holds one folder of images per class; or a table with columns image, class.",
+            rich_help_panel=DATA,
+        ),
     ] = _T.images,
     layer: Annotated[
         list[str] | None,

@@ -1,7 +1,8 @@
-"""Finding labelled images: a folder with one folder of images per class."""
+"""Finding labelled images: a folder with one folder of images per class, or a table of them."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class LabelledImages:
 
     Attributes:
         root: Folder that ``names`` are below.
-        names: Path of each image below ``root``, with forward slashes, sorted.
+        names: Path of each image below ``root``, with forward slashes, sorted within a class.
         values: Class value of each.
         classes: In value order.
         warnings: What was left out.
@@ -55,22 +56,20 @@ def labelled_images(folder: str, wanted: Sequence[str] = ()) -> LabelledImages:
     """The images of a folder whose sub-folders are the classes, as UC Merced and NWPU-RESISC45 come.
 
     Args:
-        folder: Holds one folder per class; images lie in these at any depth.
+        folder: Holds one folder per class; images lie in these at any depth. Or a ``.csv`` with the columns
+            ``image`` (a path from where the table lies) and ``class``.
         wanted: Only these classes, in this order; empty: all, alphabetically.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: There is no such folder or table.
         LabelsError: Fewer than two classes have images, or a wanted one has none.
     """
     root = Path(folder)
-    by_class: dict[str, list[str]] = {}
-    loose = 0
-    for path in find_images(root):
-        name = path.relative_to(root).as_posix()
-        if "/" in name:
-            by_class.setdefault(name.split("/")[0], []).append(name)
-        else:
-            loose += 1
+    if root.suffix.lower() == ".csv":
+        by_class, warnings = _table(root)
+        root = root.parent
+    else:
+        by_class, warnings = _folders(root)
     names = list(wanted) or sorted(by_class)
     missing = [name for name in names if name not in by_class]
     if missing:
@@ -82,14 +81,10 @@ def labelled_images(folder: str, wanted: Sequence[str] = ()) -> LabelledImages:
         listed = f"only {names[0]!r}" if names else "none"
         raise LabelsError(
             f"{root} should hold a folder of images for each of two or more classes, but holds {listed}.",
-            hint="Give the folder right above the class folders; images are .tif, .jpg or .png.",
+            hint="Give the folder right above the class folders (images are .tif, .jpg or .png), or a table.",
         )
     if len(names) > MAX_CLASSES:
         raise LabelsError(f"{root} has {len(names)} classes, expected at most {MAX_CLASSES}.")
-    warnings = [f"{loose} image(s) lie in {root} itself, in no class; skipped."] if loose else []
-    empty = sorted(p.name for p in root.iterdir() if _holds_nothing(p, by_class))
-    if empty:
-        warnings.append(f"No images in {', '.join(empty)}; skipped.")
     rows = [(name, value) for value, kind in enumerate(names) for name in by_class[kind]]
     colors = default_colors(names)
     return LabelledImages(
@@ -99,6 +94,42 @@ def labelled_images(folder: str, wanted: Sequence[str] = ()) -> LabelledImages:
         classes=tuple(ClassInfo(v, n, c) for v, (n, c) in enumerate(zip(names, colors, strict=True))),
         warnings=tuple(warnings),
     )
+
+
+def _folders(root: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of the images of each class, and what was skipped."""
+    by_class: dict[str, list[str]] = {}
+    loose = 0
+    for path in find_images(root):
+        name = path.relative_to(root).as_posix()
+        if "/" in name:
+            by_class.setdefault(name.split("/")[0], []).append(name)
+        else:
+            loose += 1
+    warnings = [f"{loose} image(s) lie in {root} itself, in no class; skipped."] if loose else []
+    empty = sorted(p.name for p in root.iterdir() if _holds_nothing(p, by_class))
+    if empty:
+        warnings.append(f"No images in {', '.join(empty)}; skipped.")
+    return by_class, warnings
+
+
+def _table(path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """As :func:`_folders`, from a table."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The table {path} cannot be read: {error}.", hint="Check the path.") from error
+    by_class: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, 2):
+        image, kind = row.get("image"), row.get("class")
+        if not image or not kind:
+            raise LabelsError(
+                f"Line {number} of {path} has no image or no class.",
+                hint="The first line must be image,class and every other line hold both.",
+            )
+        by_class.setdefault(kind, []).append(image)
+    return by_class, []
 
 
 def _holds_nothing(path: Path, by_class: dict[str, list[str]]) -> bool:

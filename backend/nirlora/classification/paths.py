@@ -28,7 +28,8 @@ def train_paths(request: ClassifyTrainRequest) -> TrainPaths:
         OutputError: The folder is missing or read-only, or a file exists and must not be overwritten.
     """
     first = Path(request.images or (request.layers[0].path if request.layers else "") or "model")
-    stem = first.name if request.images else first.stem
+    is_folder = bool(request.images) and first.suffix.lower() != ".csv"
+    stem = first.name if is_folder else first.stem
     model = Path(request.out) if request.out else first.with_name(f"{stem}_classify.nirlora")
     if model.suffix != ".nirlora":
         model = model.with_name(model.name + ".nirlora")
