@@ -270,9 +270,10 @@ def test_the_report_shows_curves_features_and_history(field, tmp_path):
     assert "only a training with labels can say" in page
 
 
-def test_a_plan_says_what_adapting_does_and_writes_nothing(field, tmp_path):
+@pytest.mark.parametrize("objective", ["mae", "dino"])
+def test_a_plan_says_what_adapting_does_and_writes_nothing(field, tmp_path, objective):
     before = sorted(tmp_path.iterdir())
-    request = request_for(field, unfreeze="1,last", rank=8, steps=0)
+    request = request_for(field, objective=objective, unfreeze="1,last", rank=8, steps=0)
     made = nirlora.plan_adaptation(request)
     assert sorted(tmp_path.iterdir()) == before
     json.dumps(made, allow_nan=False)
@@ -284,6 +285,10 @@ def test_a_plan_says_what_adapting_does_and_writes_nothing(field, tmp_path):
     assert made["valid_megapixels"] == pytest.approx(96 * 144 / 1e6, abs=1e-3)
     assert made["steps"] == 338  # 100 passes over 13824 px in batches of 4 chips of 32 x 32 px
     assert any("leaves most of them so" in w for w in made["warnings"])
+    assert 0 < made["estimated_seconds"] < 1e4
+    assert made["estimated_memory_mb"] > 100
+    twice = nirlora.plan_adaptation(replace(request, batch=8))
+    assert twice["estimated_memory_mb"] > made["estimated_memory_mb"]
 
 
 def test_a_folder_stands_for_its_rasters_and_values_must_agree(tmp_path):

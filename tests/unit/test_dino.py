@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from nirlora.adaptation import explora
+from nirlora.adaptation.batches import masked_places
 from nirlora.adaptation.dino import DinoObjective, Teaching, follow
 from nirlora.adaptation.dino_losses import (
     centred,
@@ -74,14 +76,16 @@ def test_dino_crosses_the_global_views_and_shows_local_ones_to_both():
 
 def test_ibot_weighs_every_image_alike_however_much_of_it_is_masked():
     """Image 0 has one masked patch, image 1 three, image 2 none; the mean goes over all three."""
-    masked = torch.tensor([[1, 0, 0], [1, 1, 1], [0, 0, 0]], dtype=torch.bool)
+    places = masked_places(np.array([[1, 0, 0], [1, 1, 1], [0, 0, 0]], bool))
+    assert places["masked_at"].tolist() == [0, 3, 4, 5]
+    weights = torch.from_numpy(places["weights"])
+    torch.testing.assert_close(weights, torch.tensor([1, 1 / 3, 1 / 3, 1 / 3]))
     targets = torch.tensor([[1.0, 0.0]]).repeat(4, 1)
     shares = (0.5, 0.25, 0.25, 0.25)
     scores = torch.stack([torch.tensor([0.1 * math.log(p / (1 - p)), 0.0]) for p in shares])
     expected = (-math.log(0.5) - math.log(0.25)) / 3
-    assert float(ibot_loss(scores, targets, masked)) == pytest.approx(expected, rel=1e-5)
-    nothing = ibot_loss(scores[:0], targets[:0], torch.zeros(2, 3, dtype=torch.bool))
-    assert float(nothing) == 0.0
+    assert float(ibot_loss(scores, targets, weights, 3)) == pytest.approx(expected, rel=1e-5)
+    assert float(ibot_loss(scores[:0], targets[:0], weights[:0], 2)) == 0.0
 
 
 def test_koleo_on_known_points():
@@ -121,13 +125,16 @@ def objective(centering: str = "center", name: str = "vit-demo") -> DinoObjectiv
 
 
 def batch(n: int = 4, locals_: int = 2) -> dict[str, torch.Tensor]:
-    patches = torch.arange(16)
-    masked = torch.stack([(patches < k) for k in range(2 * n)])  # the first image has none
+    masked = np.stack([np.arange(16) < k for k in range(2 * n)])  # the first image has none
     return {
         "globals": torch.rand(2 * n, 3, 32, 32),
         "locals": torch.rand(locals_ * n, 3, 16, 16),
-        "masked": masked,
+        **hidden(masked),
     }
+
+
+def hidden(masked: np.ndarray) -> dict[str, torch.Tensor]:
+    return {k: torch.from_numpy(v) for k, v in ({"masked": masked} | masked_places(masked)).items()}
 
 
 def test_the_teacher_shares_what_does_not_train_and_owns_what_does():
@@ -194,7 +201,7 @@ def test_the_last_layer_is_held_still_at_first():
 def test_a_run_without_local_views_or_masks():
     made = objective()
     views = batch(locals_=0)
-    views["masked"] = torch.zeros_like(views["masked"])
+    views |= hidden(np.zeros((8, 16), bool))
     losses = made(views, 0.5)
     assert float(losses["ibot"]) == 0.0
     losses["loss"].backward()

@@ -56,7 +56,7 @@ class DinoBatches:
     seed: int
 
     def batch(self, step: int) -> Batch:
-        """``globals``, ``locals`` and ``masked`` of ``size`` chips, equal views of all chips together."""
+        """Views of ``size`` chips, equal views of all chips together, and what is masked of them."""
         rng = np.random.default_rng((self.seed, step))
         views: list[list[NDArray[np.float32]]] = [[] for _ in range(2 + self.num_locals)]
         usable: list[list[NDArray[np.bool_]]] = [[], []]
@@ -71,8 +71,17 @@ class DinoBatches:
         channels = views[0][0].shape[0]
         small = self.local_spec.side_px
         near = [np.stack(part) for part in views[2:]] or [np.zeros((0, channels, small, small), np.float32)]
+        masked = ibot_masks(np.concatenate([np.stack(part) for part in usable]), (side, side), rng)
         return {
             "globals": np.concatenate([np.stack(part) for part in views[:2]]),
             "locals": np.concatenate(near),
-            "masked": ibot_masks(np.concatenate([np.stack(part) for part in usable]), (side, side), rng),
+            "masked": masked,
+            **masked_places(masked),
         }
+
+
+def masked_places(masked: NDArray[np.bool_]) -> Batch:
+    """``masked_at`` (m,), the places of the masked patches of (N, L) in (N * L,), and their ``weights``."""
+    counts = masked.sum(1)
+    weights = np.repeat(1.0 / np.maximum(counts, 1), counts)
+    return {"masked_at": np.flatnonzero(masked), "weights": weights.astype(np.float32)}

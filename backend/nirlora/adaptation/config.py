@@ -53,7 +53,7 @@ class AdaptRecipe:
     clip_norm: float
 
 
-def make_recipe(request: AdaptRequest, patch: int, width: int, valid_px: int) -> AdaptRecipe:
+def make_recipe(request: AdaptRequest, patch: int, width: int, depth: int, valid_px: int) -> AdaptRecipe:
     """Choose sizes, rates and length.
 
     Sizes of decoder and head, scales of views, weight decay, betas and layer decay are those of the published
@@ -64,6 +64,7 @@ def make_recipe(request: AdaptRequest, patch: int, width: int, valid_px: int) ->
         request: Checked.
         patch: Of the backbone, model pixels.
         width: Of its tokens.
+        depth: Its blocks.
         valid_px: Valid pixels of all rasters.
     """
     zoom = request.zoom or max(1.0, patch / TOKEN_GOAL_PX)
@@ -72,6 +73,7 @@ def make_recipe(request: AdaptRequest, patch: int, width: int, valid_px: int) ->
     input_px = max(step, round(wanted / step) * step)
     chip_px = max(1, round(input_px / zoom))
     wide, mae = width >= _WIDE, request.objective == "mae"
+    narrow = max(64, round(width / 48) * 32)  # two thirds of the encoder's, in whole heads of 32
     passes = math.ceil(_PASSES * valid_px / chip_px**2 / (request.batch * request.accumulate))
     return AdaptRecipe(
         chip_px=chip_px,
@@ -85,13 +87,8 @@ def make_recipe(request: AdaptRequest, patch: int, width: int, valid_px: int) ->
         layer_decay=1.0 if mae else 0.9,
         scale=(0.2, 1.0) if mae else (0.32, 1.0),
         local_scale=(0.05, 0.32),
-        decoder=(8, 512, 16) if wide else (4, _decoder_width(width), _decoder_width(width) // 32),
+        decoder=(8, 512, 16) if wide else (max(2, depth // 3), narrow, narrow // 32),
         head=(2048 if wide else 512, 256, request.prototypes or (65_536 if wide else 4_096)),
         augment=AugmentConfig(),
         clip_norm=3.0,
     )
-
-
-def _decoder_width(width: int) -> int:
-    """About two thirds of the encoder's, in whole heads of 32."""
-    return max(64, round(width / 48) * 32)

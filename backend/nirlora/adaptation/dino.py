@@ -65,19 +65,21 @@ class DinoObjective(Objective):
         self.register_buffer("centres", torch.zeros(2, head.direction.shape[0]))
 
     def forward(self, batch: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
-        """Losses of ``globals`` (2N, C, H, W), ``locals`` (nN, C, h, w) and ``masked`` (2N, L).
+        """Losses of ``globals`` (2N, C, H, W), ``locals`` (nN, C, h, w) and what is ``masked`` (2N, L).
 
-        Views of one kind lie one after another: the first views of all N images, then the second.
+        Views of one kind lie one after another: the first views of all N images, then the second. The m
+        masked patches of all views are those ``masked_at`` (m,) in (2N * L), and weigh ``weights`` (m,).
         """
-        masked = batch["masked"]
-        summaries, patches = self._targets(batch["globals"], masked, fraction)
+        masked, at = batch["masked"], batch["masked_at"]
+        summaries, patches = self._targets(batch["globals"], at, fraction)
         seen = encode(self.backbone, batch["globals"], masked=masked, mask_token=self.mask_token)
         near = encode(self.backbone, batch["locals"]) if len(batch["locals"]) else None
         n = len(batch["globals"]) // 2
         globals_ = self.head(seen.summary).chunk(2)
         locals_ = self.head(near.summary).chunk(len(near.summary) // n) if near else ()
         dino = dino_loss(globals_, locals_, summaries.chunk(2))
-        ibot = ibot_loss(self.head(seen.patches[masked]), patches, masked)
+        hidden = self.head(seen.patches.flatten(0, 1)[at])
+        ibot = ibot_loss(hidden, patches, batch["weights"], len(masked))
         koleo = torch.stack([koleo_loss(z) for z in seen.summary.chunk(2)]).sum()
         entropy = -(summaries * summaries.clamp(min=1e-12).log()).sum(-1).mean()
         return {
@@ -114,10 +116,10 @@ class DinoObjective(Objective):
         }
 
     @torch.no_grad()
-    def _targets(self, images: Tensor, masked: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+    def _targets(self, images: Tensor, at: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
         """Of the summaries (2N, K) and of the masked patches (m, K)."""
         seen = encode(self.teacher, images)
-        scores = self.teacher_head(seen.summary), self.teacher_head(seen.patches[masked])
+        scores = self.teacher_head(seen.summary), self.teacher_head(seen.patches.flatten(0, 1)[at])
         temperature = teacher_temperature(fraction)
         targets = []
         for i, part in enumerate(scores):

@@ -58,17 +58,16 @@ def dino_loss(globals_: Sequence[Tensor], locals_: Sequence[Tensor], targets: Se
     return total / (2 + 2 * len(locals_))
 
 
-def ibot_loss(scores: Tensor, targets: Tensor, masked: Tensor) -> Tensor:
-    """Masked patches against the teacher's view of them; every image with a mask counts alike.
+def ibot_loss(scores: Tensor, targets: Tensor, weights: Tensor, images: int) -> Tensor:
+    """Masked patches against the teacher's view of them, the mean over all images.
 
     Args:
-        scores: The student's, of all masked patches of all images, (m, K), images one after another.
+        scores: The student's, of all masked patches of all images, (m, K).
         targets: The teacher's, (m, K).
-        masked: Bool (N, L) with m True; images without a mask count as 0, as in the published code.
+        weights: 1 over the number of masked patches of its image, (m,): every image with a mask counts alike.
+        images: N; those without a mask count as 0, as in the published code.
     """
-    counts = masked.sum(1)
-    weights = (1.0 / counts.clamp(min=1)).repeat_interleave(counts)
-    return (cross_entropy(scores, targets) * weights).sum() / len(masked)
+    return (cross_entropy(scores, targets) * weights).sum() / images
 
 
 def koleo_loss(features: Tensor) -> Tensor:

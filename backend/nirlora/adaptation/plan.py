@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nirlora.adaptation.objective import Objective
 from nirlora.adaptation.paths import output_paths
@@ -15,9 +16,8 @@ from nirlora.adaptation.setup import Setup, assemble, prepare
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import build_backbone
 from nirlora.protocol import AdaptRequest
-from nirlora.training.plan import flops
-
-_BYTES_PER_TOKEN_WIDTH = 4 * 16  # as in training: of activations kept for backward, an order of magnitude
+from nirlora.training.cost import count_step
+from nirlora.training.plan import BASE_MB, activation_bytes, step_seconds
 
 
 def plan_adaptation(request: AdaptRequest) -> dict[str, Any]:
@@ -38,12 +38,11 @@ def plan_adaptation(request: AdaptRequest) -> dict[str, Any]:
     backbone, recipe = objective.backbone, setup.recipe
     counts = count_parameters(backbone)
     every = sum(p.numel() for p in objective.parameters() if p.requires_grad)
-    tokens = _tokens(setup, backbone.patch)
-    seconds = recipe.steps * request.accumulate * 6 * counts["total"] * tokens / (0.5 * flops(device))
+    with torch.device("meta"):
+        cost = count_step(objective, lambda: objective(meta_batch(setup, backbone.patch), 0.5)["loss"])
+    seconds = recipe.steps * request.accumulate * step_seconds(cost, device)[0]
     seconds = min(seconds, request.max_seconds or math.inf)
-    blocks = len(backbone.net.blocks)
-    activations = tokens * int(backbone.net.embed_dim) * blocks * _BYTES_PER_TOKEN_WIDTH
-    weights = sum(p.numel() for p in objective.parameters())
+    weights = 4 * sum(p.numel() for p in objective.parameters()) + 12 * every
     return {
         "rasters": len(setup.data.coverage),
         "valid_megapixels": round(setup.data.valid_px / 1e6, 3),
@@ -67,7 +66,7 @@ def plan_adaptation(request: AdaptRequest) -> dict[str, Any]:
         "head_parameters": every - counts["trainable"],
         "total_parameters": counts["total"],
         "estimated_seconds": round(seconds, 1),
-        "estimated_memory_mb": round((4 * weights + 12 * every + activations) / 2**20),
+        "estimated_memory_mb": round((weights + activation_bytes(cost, device)) / 2**20 + BASE_MB),
         "device": describe_device(device),
         "out": str(paths.backbone),
         "warnings": list(setup.warnings),
@@ -83,10 +82,23 @@ def _on_meta(setup: Setup) -> Objective:
         return assemble(setup, backbone)
 
 
-def _tokens(setup: Setup, patch: int) -> float:
-    """Tokens that pass through the backbone in one batch, a teacher's pass counting a third."""
+def meta_batch(setup: Setup, patch: int) -> dict[str, Tensor]:
+    """A batch of the sizes that the objective will get; make it on the meta device."""
     request, recipe = setup.request, setup.recipe
-    whole, near = (recipe.input_px // patch) ** 2, (recipe.local_px // patch) ** 2
+    n, channels = request.batch, len(setup.data.transform.channels)
+    length = (recipe.input_px // patch) ** 2
     if request.objective == "mae":
-        return request.batch * whole * (1 - request.mask_ratio)
-    return request.batch * (2 * whole * (1 + 1 / 3) + request.local_crops * near)
+        kept = max(1, int(length * (1 - request.mask_ratio)))
+        return {
+            "images": torch.empty(n, channels, recipe.input_px, recipe.input_px),
+            "keep": torch.empty(n, kept, dtype=torch.int64),
+            "target": torch.empty(n, length, dtype=torch.bool),
+        }
+    hidden = int(2 * n * length * 0.5 * 0.3)  # half of the views, from a tenth to a half of each
+    return {
+        "globals": torch.empty(2 * n, channels, recipe.input_px, recipe.input_px),
+        "locals": torch.empty(request.local_crops * n, channels, recipe.local_px, recipe.local_px),
+        "masked": torch.empty(2 * n, length, dtype=torch.bool),
+        "masked_at": torch.empty(hidden, dtype=torch.int64),
+        "weights": torch.empty(hidden),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -98,7 +98,7 @@ def prepare(request: AdaptRequest) -> Setup:
         pretrained=pretrained,
         known=known,
         options=ExploraOptions(unfreeze, request.rank, request.alpha, patch_embedding),
-        recipe=make_recipe(request, plain.patch, plain.dim, data.valid_px),
+        recipe=make_recipe(request, plain.patch, plain.dim, len(plain.net.blocks), data.valid_px),
         warnings=(*data.warnings, *notes),
     )
 
@@ -162,7 +162,7 @@ def fingerprint(setup: Setup, weights_sha256: str) -> str:
         "request": to_dict(request),
         "weights": weights_sha256,
         "transform": setup.data.transform.to_dict(),
-        "steps": setup.recipe.steps,
+        "recipe": asdict(setup.recipe),
         "rasters": [[*c.size, len(c.cells)] for c in setup.data.coverage],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

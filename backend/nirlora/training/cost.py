@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
@@ -44,14 +44,28 @@ def step_cost(config: ModelConfig, batch: int, input_px: int, chip_px: int, dice
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm and peft warn of their own internals
         model = build_segmenter(replace(config, pretrained=False)).train()
-        saved = _Saved({t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())})
         x = torch.empty(batch, config.num_channels, input_px, input_px)
         y = torch.empty(batch, chip_px, chip_px, dtype=torch.uint8)
-        with FlopCounterMode(display=False) as forward, _FusedAttention(saved), saved.hooks():
+
+        def loss() -> Tensor:
             logits = to_raster(class_logits(model(x)), (chip_px, chip_px))
-            loss = segmentation_loss(logits, y, dice_weight)
-        with FlopCounterMode(display=False) as backward:
-            loss.backward()  # type: ignore[no-untyped-call]
+            return segmentation_loss(logits, y, dice_weight)
+
+        return count_step(model, loss)
+
+
+def count_step(network: nn.Module, loss: Callable[[], Tensor]) -> StepCost:
+    """The cost of ``loss`` forward and backward.
+
+    Args:
+        network: All on the meta device.
+        loss: Runs the network and gives what is trained on.
+    """
+    saved = _Saved({t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())})
+    with FlopCounterMode(display=False) as forward, _FusedAttention(saved), saved.hooks():
+        value = loss()
+    with FlopCounterMode(display=False) as backward:
+        value.backward()  # type: ignore[no-untyped-call]
     return StepCost(forward.get_total_flops(), backward.get_total_flops(), saved.bytes)
 
 

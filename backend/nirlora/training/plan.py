@@ -25,7 +25,7 @@ from nirlora.training.validation import held_out_windows
 _OVERHEAD = 1.2  # time of a network's arithmetic over that of one matrix product with as many operations
 _PASSES = 25  # passes over what is kept for backward, at the speed of an activation function
 _TEMPORARY = 1.6  # activations, what passes by and what the allocator cannot reuse, over what is kept
-_BASE_MB = 100  # libraries, buffers and threads of a training, whatever its size
+BASE_MB = 100  # libraries, buffers and threads of a training, whatever its size
 
 
 def plan(request: TrainRequest) -> dict[str, Any]:
@@ -97,12 +97,19 @@ def _classes(setup: Setup) -> list[dict[str, Any]]:
 
 
 def _seconds(setup: Setup, recipe: Recipe, cost: StepCost, steps: int, device: torch.device) -> float:
-    """Arithmetic at the speed of a matrix product, and passes over memory at the speed of an activation."""
+    step, look = step_seconds(cost, device)
+    batches = -(-_held_out_chips(setup, recipe) // setup.request.batch)
+    return steps * step + (setup.request.epochs + 1) * batches * look
+
+
+def step_seconds(cost: StepCost, device: torch.device) -> tuple[float, float]:
+    """Of a step, and of its forward pass alone.
+
+    Arithmetic at the speed of a matrix product, and passes over memory at the speed of an activation.
+    """
     rate, bandwidth = flops(device) / _OVERHEAD, memory_bytes(device)
     step = (cost.forward_flops + cost.backward_flops) / rate + _PASSES * cost.saved_bytes / bandwidth
-    batches = -(-_held_out_chips(setup, recipe) // setup.request.batch)
-    look = cost.forward_flops / rate + _PASSES / 3 * cost.saved_bytes / bandwidth
-    return steps * step + (setup.request.epochs + 1) * batches * look
+    return step, cost.forward_flops / rate + _PASSES / 3 * cost.saved_bytes / bandwidth
 
 
 def _held_out_chips(setup: Setup, recipe: Recipe) -> int:
@@ -141,7 +148,11 @@ def _memory_mb(
 ) -> float:
     """Weights, gradients, Adam's two moments, the best weights so far, activations, chips waiting."""
     weights = 4 * counts["total"] + 16 * counts["trainable"]
-    activations = cost.saved_bytes * (0.6 if device.type == "cuda" else 1.0) * _TEMPORARY
     waiting = _held_out_chips(setup, recipe) + 4 * setup.request.batch
     chips = waiting * 4 * setup.config.num_channels * recipe.input_px**2
-    return (weights + activations + chips) / 2**20 + _BASE_MB
+    return (weights + activation_bytes(cost, device) + chips) / 2**20 + BASE_MB
+
+
+def activation_bytes(cost: StepCost, device: torch.device) -> float:
+    """What a step holds beside weights and their moments."""
+    return cost.saved_bytes * (0.6 if device.type == "cuda" else 1.0) * _TEMPORARY
