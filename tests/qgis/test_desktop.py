@@ -32,7 +32,7 @@ def outcome(request):
         if version not in done:
             params = [getattr(item, "callspec", None) for item in request.session.items]
             chosen = [p.params for p in params if p and p.params.get("version") == version]
-            names = list(dict.fromkeys(p["inner"] for p in chosen))
+            names = list(dict.fromkeys(p["inner"] for p in chosen if "inner" in p))
             done[version] = run_inside(VERSIONS[version], names, timeout_s=TIMEOUT_S)
         return done[version]
 
