@@ -29,7 +29,7 @@ class TrainRequest:
     class_field: str = "class"
     classes: Tuple[str, ...] = ()  # keep only these, in this order; empty: all found
     positive_class: str = ""  # binary protocol: this class against the rest
-    preset: str = ""  # "" or "lora-nir"
+    preset: str = ""  # "" | lora-nir | transda
     bands: str = ""  # "" finds NIR; "nir", "nir,red,green", "5,4,3", "ndvi", ...
     reflectance_scale: Optional[float] = None  # DN * scale + offset = reflectance
     reflectance_offset: Optional[float] = None

@@ -26,6 +26,7 @@ from nirlora.self_training.scenes import partition
 from nirlora.self_training.schedule import discriminator_factor, ema_rate, student_factor
 from nirlora.self_training.student import Student, ema_update, estimate_norms, make_teacher
 from nirlora.self_training.weights import min_max, normalised_entropy, source_weights, target_weights
+from nirlora.training.config import apply_preset, make_recipe
 
 
 def count(module: nn.Module) -> int:
@@ -289,3 +290,15 @@ def test_the_stabiliser_chooses_the_adapter(stabiliser):
 def test_what_cannot_be_is_refused_by_its_name(change, word):
     with pytest.raises(OptionError, match=word):
         checked(replace(BASE, **change))
+
+
+def test_the_preset_is_the_published_protocol():
+    made = apply_preset(checked(replace(BASE, preset="transda", stabiliser="ema")))
+    recipe = make_recipe(made, patch=32, width=1344, stride=8)
+    assert (made.adapter, made.head, made.batch, made.rounds) == ("full", "uper", 8, 3)
+    assert made.epochs * made.steps_per_epoch == 10_000
+    assert (recipe.head_rate, recipe.backbone_rate, recipe.weight_decay) == (6e-5, 6e-5, 0.01)
+    assert (recipe.dice_weight, recipe.balance, recipe.clip_norm) == (0, 0, 0)
+    assert (recipe.chip_px, recipe.zoom) == (768, 1.0)
+    with pytest.raises(OptionError, match="needs that field"):
+        apply_preset(replace(BASE, preset="transda", target_layers=()))

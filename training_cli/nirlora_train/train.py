@@ -81,7 +81,9 @@ def train(
     preset: Annotated[
         str,
         Option(
-            metavar="lora-nir", help="The paper's protocol; with --positive-class.", rich_help_panel=MODEL
+            metavar="lora-nir|transda",
+            help="A paper's protocol: with --positive-class, or with --target-layer.",
+            rich_help_panel=MODEL,
         ),
     ] = _D.preset,
     backbone: Annotated[

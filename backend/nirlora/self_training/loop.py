@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +48,7 @@ class AdaptConfig:
     epochs: int
     steps_per_epoch: int
     rates: Rates
-    clip_norm: float = 1.0
-    adversarial_weight: float = 0.001
+    step: StepConfig  # the teacher's rate follows from the length of a stage
     min_confidence: float = 0.0
     restart: bool = True  # each round starts from the weights that the warm-up started from
     max_seconds: float = 0.0
@@ -124,7 +123,7 @@ def adapt(
     stopped = ""
     total_steps = config.stages * config.stage_steps
     probe = [t.numpy() for _, t in sorted(below(state.weights, "probe/").items())]
-    step_config = StepConfig(config.adversarial_weight, config.clip_norm, ema_rate(config.stage_steps))
+    step_config = replace(config.step, ema_rate=ema_rate(config.stage_steps))
 
     def elapsed() -> float:  # of the whole run
         return time.monotonic() - started

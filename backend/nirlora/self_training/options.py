@@ -43,10 +43,10 @@ def checked(request: TrainRequest) -> TrainRequest:
         value = getattr(request, name)
         if not (math.isfinite(value) and low <= value <= high):
             raise OptionError(f"{_option(name)} must lie between {low:g} and {high:g}, got {value}.")
-    if request.preset:
+    if request.preset not in ("", "transda"):
         raise OptionError(
             f"--preset {request.preset} is a protocol without a target.",
-            hint="Leave out --preset, or --target-layer.",
+            hint="Leave it out, or choose --preset transda.",
         )
     if request.patience:
         raise OptionError(

@@ -23,11 +23,12 @@ from nirlora.self_training.players import Cast, Rates, build_players
 from nirlora.self_training.scenes import Scene, choose_scenes
 from nirlora.self_training.scores import judged
 from nirlora.self_training.state import AdaptState
+from nirlora.self_training.step import StepConfig
 from nirlora.self_training.target import Target, open_target, score
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import load_state
 from nirlora.training.chips import ChipSpec
-from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
+from nirlora.training.config import Recipe, class_weights, make_recipe, steps_per_epoch
 from nirlora.training.paths import Paths, output_paths
 from nirlora.training.run import (
     ProgressCallback,
@@ -160,8 +161,12 @@ def _adapt(
         epochs=request.epochs,
         steps_per_epoch=steps_per_epoch(request, setup.data.labelled_px(), recipe.chip_px),
         rates=Rates(recipe.head_rate, recipe.backbone_rate, weight_decay=recipe.weight_decay),
-        clip_norm=recipe.clip_norm,
-        adversarial_weight=request.adversarial_weight,
+        step=StepConfig(
+            adversarial_weight=request.adversarial_weight,
+            clip_norm=recipe.clip_norm,
+            dice_weight=recipe.dice_weight,
+            class_weights=class_weights([c.train_pixels for c in setup.data.split.counts], recipe.balance),
+        ),
         min_confidence=request.min_confidence,
         restart=request.round_start == "pretrained",
         max_seconds=request.max_seconds,

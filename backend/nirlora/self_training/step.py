@@ -20,11 +20,21 @@ from nirlora.training.losses import segmentation_loss
 
 @dataclass(frozen=True)
 class StepConfig:
-    """Weights of an iteration."""
+    """Weights of an iteration.
+
+    Attributes:
+        adversarial_weight: Of the adversarial term.
+        clip_norm: Of the student's gradient; 0: not clipped.
+        ema_rate: Share of the student in the teacher's update.
+        dice_weight: Of the soft Dice on the source's labels; 0, as in TransDA: cross-entropy alone.
+        class_weights: Of the cross-entropy on the source's labels; empty: all classes alike.
+    """
 
     adversarial_weight: float = 0.001
     clip_norm: float = 1.0
     ema_rate: float = 0.001
+    dice_weight: float = 0.0
+    class_weights: tuple[float, ...] = ()
 
 
 def iteration(
@@ -57,7 +67,7 @@ def iteration(
     images, seen_s = _to_device(source, accelerator)
     with accelerator.autocast():
         ours = players.net(images)
-    loss = _labelled_loss(ours, source, accelerator)
+    loss = _labelled_loss(ours, source, accelerator, config.dice_weight, config.class_weights)
     total = loss.detach()
     said_s = weights_s = None
     if players.align is not None and players.domain is not None:
@@ -88,12 +98,22 @@ def iteration(
     return total
 
 
-def _labelled_loss(look: Seen, batch: Batch, accelerator: Accelerator) -> Tensor:
-    """Cross-entropy of the head, and 0.4 of the auxiliary head's, at the labels' resolution."""
+def _labelled_loss(
+    look: Seen,
+    batch: Batch,
+    accelerator: Accelerator,
+    dice_weight: float = 0.0,
+    class_weights: tuple[float, ...] = (),
+) -> Tensor:
+    """The head's loss and 0.4 of the auxiliary head's, at the labels' resolution.
+
+    Pseudo-labels have neither Dice nor weights: where they are wrong about a rare class, both would insist.
+    """
     labels = torch.from_numpy(batch.labels).to(accelerator.device, non_blocking=True)
     size = (labels.shape[1], labels.shape[2])
-    own = segmentation_loss(to_raster(look.logits, size), labels, dice_weight=0.0)
-    inner = segmentation_loss(to_raster(look.auxiliary, size), labels, dice_weight=0.0)
+    weights = look.logits.new_tensor(class_weights) if class_weights else None
+    own = segmentation_loss(to_raster(look.logits, size), labels, dice_weight, weights)
+    inner = segmentation_loss(to_raster(look.auxiliary, size), labels, dice_weight, weights)
     return own + auxiliary.WEIGHT * inner
 
 

@@ -62,13 +62,20 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
     standardised as the backbone expects; the authors' code only subtracts the mean of the training
     images, which ``normalisation="mean"`` does. Their split is :func:`nirlora.training.folds.k_fold`.
 
+    ``transda`` is the protocol of Chen et al. 2022 (arXiv:2203.07988) for self-training: UPerNet head, one
+    rate of 6e-5, batches of 8 and 8, a warm-up and three rounds of 10,000 steps, plain cross-entropy; square
+    chips of 768 px stand for its crops. The stabiliser and the backbone (theirs is Swin) are left open; LoRA
+    has rank 8 and alpha 16.
+
     Raises:
-        OptionError: Unknown preset, or lora-nir without a positive class.
+        OptionError: Unknown preset, lora-nir without a positive class, or transda without a target.
     """
     if not request.preset:
         return request
+    if request.preset == "transda":
+        return _transda(request)
     if request.preset != "lora-nir":
-        raise OptionError(f"There is no preset {request.preset!r}.", hint="Presets: lora-nir.")
+        raise OptionError(f"There is no preset {request.preset!r}.", hint="Presets: lora-nir, transda.")
     if not request.positive_class:
         raise OptionError(
             "--preset lora-nir is a binary protocol and needs the class to find.",
@@ -89,6 +96,30 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
         epochs=70,
         learning_rate=1e-4,
         patience=0,
+    )
+
+
+def _transda(request: TrainRequest) -> TrainRequest:
+    if not request.target_layers:
+        raise OptionError(
+            "--preset transda carries a model to a field without labels and needs that field.",
+            hint="Add --target-layer RASTER.",
+        )
+    return replace(
+        request,
+        rank=8,
+        alpha=16.0,
+        head="uper",
+        zoom=1.0,
+        chip_px=768,
+        batch=8,
+        epochs=100,
+        steps_per_epoch=100,
+        learning_rate=6e-5,
+        rounds=3,
+        round_start="pretrained",
+        min_confidence=0.0,
+        adversarial_weight=0.001,
     )
 
 
@@ -114,6 +145,7 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
     scale = math.sqrt(768 / width)
     rate = request.learning_rate
     paper = request.preset == "lora-nir"
+    plain = bool(request.preset)  # published protocols: cross-entropy alone
     return Recipe(
         chip_px=chip_px,
         input_px=input_px,
@@ -121,9 +153,9 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
         backbone_rate=rate or adapter_spec(request.adapter).learning_rate * scale,
         weight_decay=0.0 if paper else 0.01,
         schedule="lora-nir" if paper else "cosine",
-        dice_weight=0.0 if paper else 1.0,
-        balance=0.0 if paper else 0.5,
-        clip_norm=0.0 if paper else 1.0,
+        dice_weight=0.0 if plain else 1.0,
+        balance=0.0 if plain else 0.5,
+        clip_norm=0.0 if plain else 1.0,
         backbone_warmup=0.0 if paper else 0.2,
         augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
     )
