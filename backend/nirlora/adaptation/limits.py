@@ -39,7 +39,10 @@ def check_request(request: AdaptRequest) -> None:
     for name, words in _WORDS.items():
         value = getattr(request, name)
         if value not in words:
-            raise OptionError(f"--{name.replace('_', '-')} is {value!r}, expected {' or '.join(words)}.")
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(
+                f"{option} is {value!r}, expected {' or '.join(words)}.", hint="Leave it out for the default."
+            )
     check_numbers(request, _LIMITS)
     if request.objective == "dino" and request.batch < 2:
         raise OptionError(
