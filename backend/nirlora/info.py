@@ -88,6 +88,7 @@ def describe_model(path: str) -> dict[str, Any]:
         "backbone": config.backbone + ("" if config.pretrained else " (random weights)"),
         "backbone_source": config.backbone_source or "hub",
         "backbone_sha256": card.backbone_sha256,
+        **({"backbone_adapted_to": list(config.backbone_roles)} if config.backbone_roles else {}),
         "adapter": config.adapter_words,
         "head": config.head,
         "stem": config.stem,

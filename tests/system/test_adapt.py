@@ -126,6 +126,8 @@ def test_a_model_on_it_trains_segments_and_opens_anywhere(field, tmp_path):
     assert card.model.backbone_source == adapted.backbone
     assert card.backbone_sha256 == describe(adapted.backbone)["sha256"]
     assert card.model.pretrained
+    assert [run["steps"] for run in card.training["backbone_history"]] == [8]
+    assert describe(trained.model)["backbone_adapted_to"] == ["nir"]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     model = Path(trained.model).rename(elsewhere / "m.nirlora")

@@ -118,7 +118,12 @@ def test_pickled_weights_with_the_right_hash_are_not_opened(file):
         ({"mean": [0.1, 0.2]}, "2 means"),
         ({"std": [0.0]}, "a mean, deviation or zoom"),
         ({"mean": [float("nan")]}, "a mean, deviation or zoom"),
+        ({"zoom": 0.0}, "zoom is 0.0"),
         ({"surprise": 1}, "unknown field 'surprise'"),
+        ({"history": [{"start": "hub"}]}, "whose start is no dict"),
+        ({"history": [{"rasters": ["a.tif"]}]}, "rasters of another form"),
+        ({"history": [{"losses": {"first": 1.0}}]}, "losses of another form"),
+        ({"history": ["adapted"]}, r"card.history\[0\]: expected an object"),
         ({"kind": "model"}, "not that of a backbone"),
         ({"format": FORMAT + 1, "kind": "backbone"}, "this program reads up to"),
     ],
@@ -126,6 +131,12 @@ def test_pickled_weights_with_the_right_hash_are_not_opened(file):
 def test_cards_that_make_no_sense(file, changes, words):
     edited(file, **changes)
     refused(file, words)
+
+
+def test_a_history_cannot_command_a_terminal(file):
+    edited(file, history=[{"objective": "\x1b[2J", "rasters": [{"path": "a\nb"}]}])
+    (record,) = read_backbone_card(file).history
+    assert record == {"objective": "?[2J", "rasters": [{"path": "a?b"}]}
 
 
 def test_each_kind_of_file_says_what_it_is_where_the_other_is_expected(file, tmp_path):

@@ -15,6 +15,7 @@ from nirlora.bands import ChannelReader, InputTransform, fit_transform
 from nirlora.errors import RasterError
 from nirlora.protocol import AdaptRequest, LayerRef
 from nirlora.raster.source import RasterSource, open_raster
+from nirlora.training.run import place_of
 
 _FITTED = 64  # rasters that the value range is taken from; the others are compared with it
 _OPEN = 64
@@ -133,14 +134,9 @@ def _cover(reader: ChannelReader, layer: LayerRef) -> Coverage:
 
 
 def _facts(source: RasterSource) -> dict[str, Any]:
-    t = source.transform
-    corners = [(col, row) for col in (0, source.width) for row in (0, source.height)]
-    xs = [t.a * col + t.b * row + t.c for col, row in corners]
-    ys = [t.d * col + t.e * row + t.f for col, row in corners]
     return {
         "path": source.path,
-        "crs": source.crs.to_string() if source.crs else "",
-        "bounds": [min(xs), min(ys), max(xs), max(ys)],
+        **place_of(source),
         "resolution_m": source.resolution_m,
         "width_px": source.width,
         "height_px": source.height,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ SUFFIX = ".nirlora-backbone"
 KIND = "backbone"
 FORMAT = 1
 _WHAT = "backbone", "--backbone"
-_MAX_CHANNELS = 1024
+_MAX_CHANNELS, _MAX_ZOOM = 1024, 64.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _parse(path: Path, raw: bytes) -> BackboneCard:
     problem = _problem(card)
     if problem:
         raise refusal(path, f"its card says {problem}")
-    return card
+    return replace(card, history=tuple(map(_printable, card.history)))
 
 
 def _problem(card: BackboneCard) -> str:
@@ -119,4 +121,28 @@ def _problem(card: BackboneCard) -> str:
         return f"{len(card.mean)} means and {len(card.std)} deviations for {count} channels"
     if not all(map(math.isfinite, (*card.mean, *card.std, card.zoom))) or min(card.std) <= 0:
         return "a mean, deviation or zoom that is none"
+    if not 0 < card.zoom <= _MAX_ZOOM or card.chip_px < 0:
+        return f"zoom is {card.zoom} and chip_px {card.chip_px}"
+    return next(filter(None, map(_odd_record, card.history)), "")
+
+
+def _printable(value: Any) -> Any:
+    """Without control characters, which no terminal may see."""
+    if isinstance(value, dict):
+        return {_printable(k): _printable(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_printable(v) for v in value]
+    return _CONTROL.sub("?", value) if isinstance(value, str) else value
+
+
+def _odd_record(record: dict[str, Any]) -> str:
+    """What of a record of the history has another form than programs rely on, ``""`` if nothing."""
+    forms: dict[str, type] = {"start": dict, "losses": dict, "rasters": list, "channels": list}
+    for name, form in forms.items():
+        if not isinstance(record.get(name, form()), form):
+            return f"a history whose {name} is no {form.__name__}"
+    if not all(isinstance(raster, dict) for raster in record.get("rasters", [])):
+        return "a history with rasters of another form"
+    if not all(isinstance(loss, dict) for loss in record.get("losses", {}).values()):
+        return "a history with losses of another form"
     return ""

@@ -62,6 +62,11 @@ class BackboneInput:
         """Roles of an adapted backbone, as a model's config has them; empty for published weights."""
         return self.card.roles if self.card else ()
 
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """What an adapted backbone has seen since it was published, oldest first."""
+        return self.card.history if self.card else ()
+
     def unseen(self, roles: Sequence[str]) -> tuple[str, ...]:
         """Those of ``roles`` that an adapted backbone has not been adapted to."""
         return tuple(r for r in roles if self.card and r not in self.card.roles)

@@ -52,6 +52,7 @@ class Setup:
     transform: InputTransform
     readers: tuple[ChannelReader, ...]
     config: ModelConfig
+    backbone_history: tuple[dict[str, Any], ...] = ()  # of an adapted backbone
 
 
 def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
@@ -95,7 +96,8 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
         final_norm=request.preset != "lora-nir",
         seed=request.seed,
     )
-    return Setup(request, data, transform, open_readers(data, request, transform), config)
+    readers = open_readers(data, request, transform)
+    return Setup(request, data, transform, readers, config, known.history)
 
 
 def _not_adapted_to(source: str, roles: tuple[str, ...], unseen: tuple[str, ...]) -> str:
@@ -311,6 +313,8 @@ def make_card(
         "stopped": stopped,
         "warnings": [*setup.data.warnings, *state.warnings],
     }
+    if setup.backbone_history:
+        training["backbone_history"] = list(setup.backbone_history)
     return ModelCard(
         classes=setup.data.classes,
         model=model.config,
