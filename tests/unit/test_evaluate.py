@@ -1,7 +1,7 @@
 """Reference labels valued by a model's classes."""
 
 from grids import empty_raster, from_pixels, write_vector
-from nirlora.inference.evaluate import _match
+from nirlora.inference.evaluate import match_labels
 from nirlora.protocol import ClassInfo
 from nirlora.raster.source import open_raster
 from nirlora.vector.labels import open_labels
@@ -15,7 +15,7 @@ def matched(tmp_path, names):
     boxes = [shapely.box(20 * i, 2, 20 * i + 9, 11) for i in range(len(names))]
     path = write_vector(tmp_path / "a.gpkg", from_pixels(boxes), {"class": names})
     with open_raster(empty_raster(tmp_path / "i.tif")) as source:
-        return _match(open_labels(path, source), BINARY, "crop")
+        return match_labels(open_labels(path, source), BINARY, "crop")
 
 
 def test_all_but_the_positive_class_is_the_rest(tmp_path):
