@@ -66,4 +66,7 @@ def store_style(layer: QgsVectorLayer) -> str:
     for number, name in zip(ids, names):
         if name == STYLE_NAME:
             layer.deleteStyleFromDatabase(number)
-    return str(layer.saveStyleToDatabase(STYLE_NAME, "", True, "") or "")
+    problem = str(layer.saveStyleToDatabase(STYLE_NAME, "", True, "") or "")
+    # Writing takes SQLite's log away from the connections that QGIS reads by: they fail until renewed.
+    layer.dataProvider().reloadData()
+    return problem

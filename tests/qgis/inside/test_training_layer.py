@@ -431,6 +431,31 @@ def test_polygons_drawn_elsewhere_bring_their_classes(tmp_path, raster):
     assert [c.color for c in training.classes()] == ["#8bc34a", "#b08a5b"]
 
 
+def test_the_polygons_can_be_read_after_the_classes_were_changed(tmp_path, project, iface, qtbot, raster):
+    """Storing the style must not break the connections that QGIS reads by, nor lose unsaved edits."""
+    training = TrainingLayer.open_or_create(raster)
+    training.add_class("crop")
+    add(training, "crop", 10, 10)
+    assert training.layer.commitChanges()
+    project.removeMapLayer(training.layer.id())
+    training = TrainingLayer.open_or_create(raster)
+    show_extent(iface, qtbot, raster.extent())
+    for color in ("#112233", "#445566"):
+        training.recolor("crop", color)
+        assert len(list(training.layer.getFeatures())) == 1
+    training.save()
+    assert len(list(training.layer.getFeatures())) == 1
+    as_the_backend_reads(raster)
+    assert len(list(training.layer.getFeatures())) == 1
+    add(training, "crop", 30, 30)
+    training.recolor("crop", "#778899")
+    assert len(list(training.layer.getFeatures())) == 2
+    training.save()
+    training.recolor("crop", "#aabbcc")
+    assert len(list(training.layer.getFeatures())) == 2
+    assert len(stored(training.layer.source().split("|")[0])) == 2
+
+
 def test_removing_the_layer_leaves_no_trace(project, qtbot, training):
     training.add_class("weed")
     training._touch()
