@@ -70,7 +70,7 @@ class NirLoraPlugin:
             self.flow = None
         from .backend_process.manager import manager
 
-        manager().stop()
+        manager().close()
         while self._undo:
             self._undo.pop()()
         self._provider = None

@@ -113,6 +113,11 @@ class JobTask(_Task):
         """Stop a training and keep the best model so far."""
         self._ask("keep")
 
+    def let_go(self) -> None:
+        """Tell nobody any more."""
+        for signal in (self.progressed, self.finished_job, self.failed):
+            signal.disconnect()
+
     def succeeded(self) -> None:
         """Tell the record."""
         self.finished_job.emit(self.record)

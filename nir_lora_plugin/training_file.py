@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import List
 
 from osgeo import ogr, osr
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer, QgsWkbTypes
+from qgis.core import (
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
 
 from .errors import PluginError
 from .layers import local_path
@@ -69,6 +76,21 @@ def create_file(path: str, raster: QgsRasterLayer) -> None:
         raise PluginError(
             _tr("{} cannot be written.").format(path), hint=_tr("Is the folder there, and writable?")
         )
+
+
+def write_copy(layer: QgsVectorLayer, path: str) -> None:
+    """Write the polygons and their classes as they are now, unsaved ones too, to a new GeoPackage.
+
+    Raises:
+        PluginError: It cannot be written.
+    """
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.layerName = "GPKG", TABLE
+    options.attributes = [layer.fields().lookupField(CLASS_FIELD)]  # without numbers that new ones lack
+    context = QgsProject.instance().transformContext()
+    answer = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context, options)
+    if answer[0] != QgsVectorFileWriter.WriterError.NoError:
+        raise PluginError(_tr("{} cannot be written.").format(path), hint=str(answer[1]))
 
 
 def open_file(path: str) -> QgsVectorLayer:

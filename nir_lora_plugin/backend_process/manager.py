@@ -11,7 +11,7 @@ from typing import Callable, Optional, Tuple
 
 from nir_lora_plugin import paths
 from nir_lora_plugin.client import Client
-from nir_lora_plugin.errors import SetupError
+from nir_lora_plugin.errors import BackendGone, SetupError
 from nir_lora_plugin.translation import translate
 
 from .home import Home, find_home
@@ -41,6 +41,7 @@ class BackendManager:
         self._lock = threading.Lock()
         self._backend: Optional[Backend] = None
         self._client: Optional[Client] = None
+        self._closed = False
 
     @property
     def home(self) -> Home:
@@ -106,14 +107,16 @@ class BackendManager:
 
         Raises:
             SetupError: No backend is installed.
-            BackendGone: It does not start.
+            BackendGone: It does not start, or not any more.
         """
         with self._lock:
             if self._client is None or not self.is_running:
                 python, state_dir = self.python(), self.home.state
                 self._client = None
-                self._backend = Backend(python, state_dir)
-                self._client = self._backend.start()
+                backend = self._backend = Backend(python, state_dir)
+                if self._closed:  # also by another thread, just now
+                    raise BackendGone(_tr("The plugin was unloaded."), code="backend_stopped")
+                self._client = backend.start()
             return self._client
 
     def stop(self) -> None:
@@ -121,6 +124,11 @@ class BackendManager:
         backend, self._backend = self._backend, None
         if backend is not None:
             backend.stop()
+
+    def close(self) -> None:
+        """End the backend for good: threads that are still under way must not start another."""
+        self._closed = True
+        self.stop()
 
 
 def _not_there(python: Path) -> str:

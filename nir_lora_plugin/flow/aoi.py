@@ -66,7 +66,7 @@ def write_aoi(path: Path, geometries: List[QgsGeometry], crs: QgsCoordinateRefer
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     context = QgsProject.instance().transformContext()
-    answer = QgsVectorFileWriter.writeAsVectorFormatV2(memory, str(path), context, options)
+    answer = QgsVectorFileWriter.writeAsVectorFormatV3(memory, str(path), context, options)
     if answer[0] != QgsVectorFileWriter.WriterError.NoError:
         raise PluginError(
             translate("Aoi", "The area to segment could not be written to {}: {}").format(path, answer[1])

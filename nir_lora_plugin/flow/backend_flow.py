@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer
@@ -46,7 +47,7 @@ class BackendFlow(QObject):
             return
         if self._phase == "starting":
             return
-        self._phase = "starting"
+        self._phase, self._session.stopped = "starting", False
         self._dock.show_status("starting", self.tr("The backend is starting …"))
         self._ask(self._on_started)
 
@@ -97,8 +98,8 @@ class BackendFlow(QObject):
             self._dock.show_status("off", self.tr("Not running; the next action starts it"))
 
     def _stop(self) -> None:
-        manager().stop()
-        self._look()
+        self._session.stopped = True
+        threading.Thread(target=manager().stop, daemon=True).start()  # it may take a few seconds
 
     def _show_setup(self) -> None:
         if not self._dock.has_setup():

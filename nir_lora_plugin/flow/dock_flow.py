@@ -41,7 +41,7 @@ class DockFlow(QObject):
         self.backend = BackendFlow(session, dock)
         self.layer = LayerFlow(session, dock.layer_panel, layers)
         self.training = TrainingFlow(session, dock.training_panel)
-        self.train = TrainFlow(session, dock.train_panel, dock.layer_panel.bands, self.training.save)
+        self.train = TrainFlow(session, dock.train_panel, dock.layer_panel.bands, self.training)
         self.segment = SegmentFlow(session, dock.segment_panel, dock.layer_panel.roles_given, polygons)
         self.models = ModelsFlow(session, dock.segment_panel.model_list)
         dock.step_opened.connect(self._on_step_opened)
@@ -72,8 +72,8 @@ class DockFlow(QObject):
 
     def close(self) -> None:
         """Let go of QGIS: signals, tasks, dock."""
-        self.train.cancel()
-        self.segment.cancel()
+        self.train.close()
+        self.segment.close()
         self.training.close()
         self.dock.close()
         self._iface.removeDockWidget(self.dock)

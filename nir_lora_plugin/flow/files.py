@@ -12,6 +12,7 @@ from typing import List
 from qgis.core import QgsApplication
 
 SUFFIX = ".nirlora"
+_SCRATCH = "nir_lora_"  # how temporary folders begin
 
 
 def free_path(folder: Path, stem: str, suffix: str) -> Path:
@@ -58,4 +59,11 @@ def import_model(source: Path) -> Path:
 
 def scratch(name: str) -> Path:
     """A path for a file that one job needs, in a new temporary folder."""
-    return Path(tempfile.mkdtemp(prefix="nir_lora_")) / name
+    return Path(tempfile.mkdtemp(prefix=_SCRATCH)) / name
+
+
+def forget_scratch(path: str) -> None:
+    """Remove what :func:`scratch` made; "" and other files stay as they are."""
+    folder = Path(path).parent
+    if path and folder.name.startswith(_SCRATCH):
+        shutil.rmtree(folder, ignore_errors=True)

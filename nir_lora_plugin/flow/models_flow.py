@@ -33,6 +33,7 @@ class ModelsFlow(QObject):
     def refresh(self, choose: str = "") -> None:
         """Read the folders again and choose the model at path ``choose``."""
         if not self._session.backend or not self._session.ref:
+            self._folders = []  # what is made meanwhile is looked for with the next layer
             return
         self._folders = model_folders(Path(self._session.ref.path))
         folders, wanted = self._folders, choose or self._remembered()

@@ -20,7 +20,7 @@ from nir_lora_plugin.ui.area_table import area_text
 from nir_lora_plugin.ui.segment_panel import EXTENT, POLYGONS, SegmentPanel
 
 from .aoi import extent_geometry, polygon_geometries, write_aoi
-from .files import free_path, output_folder, scratch
+from .files import forget_scratch, free_path, output_folder, scratch
 from .readiness import missing_for_segment
 from .session import Later, Session, call, project
 
@@ -56,13 +56,16 @@ class SegmentFlow(QObject):
         self._patience = Later(_PATIENCE_MS, self._give_up, self)
         self._problems: List[ErrorInfo] = []
         self._lost = False  # whether the backend ended while it ran
+        self._area_path = ""  # scratch file of the running job
+        self._left = False  # whether the project of the running job was closed
+        self._waiting: Optional[SegmentResult] = None  # a map that this project has not been given
         self._check_later = Later(_CHECK_WAIT_MS, self._check, self)
         panel.set_area(Settings.SEGMENT_AREA.get())
         panel.confidence_check.setChecked(Settings.SEGMENT_CONFIDENCE.get())
         panel.polygons_check.setChecked(Settings.SEGMENT_POLYGONS.get())
         panel.min_area_spin.setValue(Settings.SEGMENT_MIN_AREA_M2.get())
         panel.segment_wanted.connect(self.segment)
-        panel.notice_pressed.connect(self.segment)
+        panel.notice_pressed.connect(self._on_notice)
         panel.cancel_wanted.connect(self.cancel)
         panel.changed.connect(self._on_choices)
         panel.area_table.csv_wanted.connect(self._save_csv)
@@ -70,6 +73,15 @@ class SegmentFlow(QObject):
         session.changed.connect(self._refresh)
         session.layer_changed.connect(self._forget_check)
         session.backend_ready.connect(self._on_backend)
+        project().cleared.connect(self._on_project_closed)
+
+    def close(self) -> None:
+        """Let go of QGIS's signals, and cancel the running job."""
+        project().cleared.disconnect(self._on_project_closed)
+        if self._task is not None:
+            self._task.let_go()
+            self._task.cancel()
+        forget_scratch(self._area_path)
 
     def segment(self) -> None:
         """Make the map, unless something is missing; then the panel says what."""
@@ -85,7 +97,7 @@ class SegmentFlow(QObject):
             self._session.messages.error(error.info)
             return
         self._remember()
-        self._source = self._session.layer
+        self._source, self._area_path, self._left = self._session.layer, request.aoi, False
         task = JobTask("segment", request, self.tr("Segmenting {}").format(Path(request.layer.path).stem))
         task.progressed.connect(self._on_progress)
         task.finished_job.connect(self._on_finished)
@@ -232,7 +244,7 @@ class SegmentFlow(QObject):
             self._panel.show_record(record)
 
     def _on_finished(self, record: JobRecord) -> None:
-        self._task = None
+        self._end_task()
         if record.state == "done" and record.result is not None:
             self._on_result(from_dict(SegmentResult, record.result))
         elif record.state == "cancelled":
@@ -242,25 +254,54 @@ class SegmentFlow(QObject):
         self._session.set_running("")
         self.finished.emit()
 
+    def _end_task(self) -> None:
+        self._task, self._waiting = None, None
+        forget_scratch(self._area_path)
+
     def _on_result(self, result: SegmentResult) -> None:
+        name = Path(result.map).name
+        if self._left:  # another project may be open by now, which has nothing to do with this map
+            self._waiting = result
+            self._panel.show_result(result, self.tr("Add the map to this project"))
+            self._session.messages.good(self.tr("The map {} is ready; its project was closed.").format(name))
+            return
+        self._add(result)
+        self._panel.show_result(result)
+        if not self._panel.isVisible():  # else the panel says it
+            self._session.messages.good(self.tr("The map {} is ready.").format(name))
+
+    def _add(self, result: SegmentResult) -> None:
         source = self._source if self._source in project().mapLayers().values() else None
         try:
             show_legend(add_results(result, source, project())[0])
         except PluginError as error:
             self._session.messages.error(error.info)
+
+    def _on_notice(self) -> None:
+        """The button beside what became of the last job."""
+        if self._waiting is None:
+            self.segment()
+            return
+        result, self._waiting = self._waiting, None
+        self._add(result)
         self._panel.show_result(result)
-        if not self._panel.isVisible():  # else the panel says it
-            self._session.messages.good(self.tr("The map {} is ready.").format(Path(result.map).name))
+
+    def _on_project_closed(self) -> None:
+        self._left = True
 
     def _on_failed(self, error: ErrorInfo) -> None:
-        self._task = None
+        self._end_task()
+        gone, stopped = error.code == "backend_gone", self._session.stopped
         if error.code == "cancelled":
             self._panel.show_end(self.tr("Cancelled; no map was written."), "info")
+        elif gone and stopped:
+            words = self.tr("The backend was stopped; no map was written.")
+            self._panel.show_end(words, "info", self.tr("Segment again"))
         else:
             self._panel.show_end(f"{error.message} {error.hint}".strip(), "error")
             self._session.messages.error(error)
         self._session.set_running("")
-        if error.code == "backend_gone":
+        if gone and not stopped:
             self._lost = True
             self._session.backend_lost.emit()
         self.finished.emit()

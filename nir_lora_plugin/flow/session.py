@@ -29,6 +29,7 @@ class Session(QObject):
         training: Its polygons.
         model: The chosen model.
         backend: Whether a backend is installed.
+        stopped: Whether the user has stopped it.
         running: ``train``, ``segment`` or "".
     """
 
@@ -50,6 +51,7 @@ class Session(QObject):
         self.misfit = False
         self.area_problem = ""
         self.backend = False
+        self.stopped = False
         self.running = ""
 
     def facts(self) -> Facts:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
 
-from nir_lora_plugin.protocol import (
-    ErrorInfo,
-    JobRecord,
-    TrainRequest,
-    TrainResult,
-    from_dict,
-)
+from nir_lora_plugin.client import Client
+from nir_lora_plugin.protocol import ErrorInfo, JobRecord, TrainRequest, TrainResult, from_dict
 from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.tasks import JobTask
 from nir_lora_plugin.ui.train_panel import TrainPanel
 from nir_lora_plugin.ui.train_settings import apply
 
-from .files import SUFFIX, clean_stem, free_path, output_folder
+from .files import SUFFIX, clean_stem, forget_scratch, free_path, output_folder
 from .readiness import missing_for_train
 from .session import Later, Session, call
+from .training_flow import TrainingFlow
 
 _PLAN_WAIT_MS = 500
 
@@ -33,23 +30,24 @@ class TrainFlow(QObject):
 
     Args:
         bands: The ``bands`` text of the layer step.
-        save: Writes the polygons; whether that went well.
+        training: The step of the polygons, which saves and copies them.
     """
 
     started = pyqtSignal()
     trained = pyqtSignal(str)  # path of the model
 
     def __init__(
-        self, session: Session, panel: TrainPanel, bands: Callable[[], str], save: Callable[[], bool]
+        self, session: Session, panel: TrainPanel, bands: Callable[[], str], training: TrainingFlow
     ) -> None:
         super().__init__(session)
         self._session, self._panel = session, panel
-        self._bands, self._save = bands, save
+        self._bands, self._training = bands, training
         self._task: Optional[JobTask] = None
         self._job_id = ""  # of the training that could be taken up again
         self._lost = False  # whether the backend ended while it ran
         self._report = ""
-        self._planned: Optional[TrainRequest] = None
+        self._raster = ""  # path of the last chosen one
+        self._planned: Optional[Tuple[TrainRequest, Any]] = None  # with the polygons as they were
         self._is_open = False
         self._plan_later = Later(_PLAN_WAIT_MS, self._plan, self)
         panel.settings_view.set_mode(Settings.TRAIN_MODE.get())
@@ -61,13 +59,18 @@ class TrainFlow(QObject):
         panel.report_wanted.connect(self._open_report)
         panel.changed.connect(self._on_settings)
         session.changed.connect(self._refresh)
-        session.layer_changed.connect(self._name_model)
+        session.layer_changed.connect(self._on_layer)
         session.backend_ready.connect(self._on_backend)
 
     def set_open(self, is_open: bool) -> None:
-        """Whether the step is open: only then is a training planned, which saves the polygons."""
+        """Whether the step is open: only then is a training planned."""
         self._is_open = is_open
         self._refresh()
+
+    def close(self) -> None:
+        """Let go of the running training: it ends with the backend, and can be taken up again."""
+        if self._task is not None:
+            self._task.let_go()
 
     def cancel(self) -> None:
         """Stop the running training; nothing of it stays."""
@@ -94,9 +97,15 @@ class TrainFlow(QObject):
         Settings.TRAIN_BACKBONE.set(chosen.backbone)
         self._refresh()
 
-    def _name_model(self) -> None:
-        if self._session.ref is not None:
-            self._panel.name_edit.setText(Path(self._session.ref.path).stem)
+    def _on_layer(self) -> None:
+        """Another raster: a new model, with a name of its own."""
+        ref = self._session.ref
+        if ref is None or ref.path == self._raster:
+            return
+        self._raster = ref.path
+        self._panel.name_edit.setText(Path(ref.path).stem)
+        if not self._session.running:
+            self._panel.forget_result()
 
     def _refresh(self) -> None:
         missing = missing_for_train(self._session.facts())
@@ -108,20 +117,22 @@ class TrainFlow(QObject):
             self._plan_later.start()
 
     def _plan(self) -> None:
-        if missing_for_train(self._session.facts()) or not self._is_open:
+        """Ask for an estimate, with a copy of the polygons: saving them would take "undo" away."""
+        request, drawn = self.request(), self._session.facts().counts
+        if missing_for_train(self._session.facts()) or not self._is_open or request is None:
             return
-        training = self._session.training
-        if training is not None and training.layer.isModified() and not self._save():
+        if (request, drawn) == self._planned:
             return
-        request = self.request()
-        if request is None or request == self._planned:
+        copy = self._training.copy()
+        if not copy:
             return
-        self._planned = request
+        self._planned = (request, drawn)
         self._panel.show_estimate(self.tr("Estimating …"))
+        layers = tuple(replace(layer, labels=copy) for layer in request.layers)
         call(
             self,
             self.tr("Estimating the training"),
-            lambda client: client.plan(request),
+            partial(_plan_and_forget, replace(request, layers=layers)),
             self._panel.show_plan,
             self._on_plan_failed,
         )
@@ -133,7 +144,7 @@ class TrainFlow(QObject):
 
     def _train(self) -> None:
         request = self.request()
-        if request is None or not self._save():
+        if request is None or not self._training.save():
             return
         title = self.tr("Training {}").format(Path(request.out).stem)
         self._run(JobTask("train", request, title))
@@ -183,15 +194,17 @@ class TrainFlow(QObject):
 
     def _on_failed(self, error: ErrorInfo) -> None:
         task, self._task, self._planned = self._task, None, None
-        gone = error.code == "backend_gone"
+        gone, stopped = error.code == "backend_gone", self._session.stopped
+        resume = gone and task is not None and task.record is not None
         if error.code == "cancelled":
             self._panel.show_end(self.tr("The training was cancelled; nothing was kept."), "info", False)
+        elif gone and stopped:
+            self._panel.show_end(self.tr("The backend was stopped during the training."), "info", resume)
         else:
-            resume = gone and task is not None and task.record is not None
             self._panel.show_end(f"{error.message} {error.hint}".strip(), "error", resume)
             self._session.messages.error(error)
         self._session.set_running("")
-        if gone:
+        if gone and not stopped:
             self._lost = True
             self._session.backend_lost.emit()
 
@@ -221,6 +234,13 @@ class TrainFlow(QObject):
 
     def _on_unknown(self, error: ErrorInfo) -> None:
         self._session.messages.warning(error.message, error.hint)
+
+
+def _plan_and_forget(request: TrainRequest, client: Client) -> Dict[str, Any]:
+    try:
+        return client.plan(request)
+    finally:
+        forget_scratch(request.layers[0].labels)
 
 
 def _backbones_and_jobs(client: Any) -> Dict[str, List[Any]]:

@@ -9,11 +9,13 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog
 
 from nir_lora_plugin.errors import PluginError
+from nir_lora_plugin.training_file import write_copy
 from nir_lora_plugin.training_layer import TrainingLayer
 from nir_lora_plugin.ui.class_table import ClassTable
 from nir_lora_plugin.ui.take_over_dialog import TakeOverDialog
 from nir_lora_plugin.ui.training_panel import TrainingPanel
 
+from .files import scratch
 from .readiness import missing_for_training
 from .session import Session, project
 
@@ -56,6 +58,19 @@ class TrainingFlow(QObject):
             return False
         self._refresh()
         return True
+
+    def copy(self) -> str:
+        """Path of a new scratch file with the polygons as they are now; "" if it cannot be written."""
+        training = self._session.training
+        if training is None:
+            return ""
+        path = str(scratch("training.gpkg"))
+        try:
+            write_copy(training.layer, path)
+        except PluginError as error:
+            self._session.messages.error(error.info)
+            return ""
+        return path
 
     def _on_raster(self) -> None:
         layer = self._session.layer

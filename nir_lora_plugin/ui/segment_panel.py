@@ -101,15 +101,15 @@ class SegmentPanel(QWidget):
         """Show where the job is."""
         self.job_view.show_record(record)
 
-    def show_result(self, result: SegmentResult) -> None:
-        """A map was written."""
+    def show_result(self, result: SegmentResult, action: str = "") -> None:
+        """A map was written; ``action`` is what remains to be done with it."""
         self._finish()
         words = self.tr("Done in {} on {}.").format(text.duration(result.seconds), text.device(result.device))
         if result.px_per_s:
             words = self.tr("Done in {} on {} ({}).").format(
                 text.duration(result.seconds), text.device(result.device), text.speed(result.px_per_s)
             )
-        self.result_notice.show_text(" ".join([words, *result.warnings]), "good")
+        self.result_notice.show_text(" ".join([words, *result.warnings]), "good", action)
         colors = {info.value: info.color for info in result.classes}
         self.area_table.show_areas(self.tr("Area of each class"), result.areas, colors)
 

@@ -113,6 +113,12 @@ class TrainPanel(QWidget):
         self._setup.show()
         self.again_button.hide()
 
+    def forget_result(self) -> None:
+        """Show the settings, and nothing of an earlier training."""
+        self.plot.hide()
+        self.result_notice.show_text("")
+        self.show_setup()
+
     def show_record(self, record: JobRecord) -> None:
         """Show where the training is."""
         metrics = record.progress.metrics

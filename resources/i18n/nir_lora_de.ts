@@ -1307,6 +1307,10 @@
         <translation>Die Karte {} ist fertig.</translation>
     </message>
     <message>
+        <source>The backend was stopped; no map was written.</source>
+        <translation>Das Backend wurde beendet; es wurde keine Karte geschrieben.</translation>
+    </message>
+    <message>
         <source>Save the area table</source>
         <translation>Flächentabelle speichern</translation>
     </message>
@@ -1639,6 +1643,10 @@
     <message>
         <source>Choose another one in the set-up panel, or install the plugin's own.</source>
         <translation>Wählen Sie unter „Einrichtung“ ein anderes, oder installieren Sie das eigene des Plugins.</translation>
+    </message>
+    <message>
+        <source>The plugin was unloaded.</source>
+        <translation>Das Plugin wurde entladen.</translation>
     </message>
     <message>
         <source>The chosen Python is not there: {}.</source>
@@ -2027,6 +2035,10 @@
     <message>
         <source>The model {} is ready.</source>
         <translation>Das Modell {} ist fertig.</translation>
+    </message>
+    <message>
+        <source>The backend was stopped during the training.</source>
+        <translation>Das Backend wurde während des Trainings beendet.</translation>
     </message>
     <message>
         <source>Looking for backbones</source>

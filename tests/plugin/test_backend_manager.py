@@ -61,6 +61,14 @@ def test_after_stop_there_is_a_new_one(manager):
     assert manager.client().health().pid != pid
 
 
+def test_after_close_there_is_none_ever(manager):
+    manager.client()
+    manager.close()
+    with pytest.raises(BackendGone, match="unloaded"):
+        manager.client()
+    assert not manager.is_running
+
+
 def test_a_chosen_python_that_is_gone_is_said(tmp_path):
     manager = BackendManager(lambda: Choice(str(tmp_path), str(tmp_path / "gone")))
     assert manager.state()[0] is BackendState.BROKEN
