@@ -299,6 +299,7 @@ def test_the_preset_is_the_published_protocol():
     assert made.epochs * made.steps_per_epoch == 10_000
     assert (recipe.head_rate, recipe.backbone_rate, recipe.weight_decay) == (6e-5, 6e-5, 0.01)
     assert (recipe.dice_weight, recipe.balance, recipe.clip_norm) == (0, 0, 0)
+    assert (recipe.schedule, recipe.backbone_warmup) == ("transda", 0.0)
     assert (recipe.chip_px, recipe.zoom) == (768, 1.0)
     with pytest.raises(OptionError, match="needs that field"):
         apply_preset(replace(BASE, preset="transda", target_layers=()))

@@ -31,6 +31,7 @@ from nirlora.self_training.student import Student
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.chips import ChipLayer, ChipSpec
 from nirlora.training.run import make_accelerator
+from nirlora.training.schedule import warmup_cosine
 from nirlora.vector.labels import open_labels
 
 STILL = AugmentConfig(orientation=False, gain=0.0, offset=0.0)
@@ -167,12 +168,20 @@ def test_weights_of_all_networks_come_back(stabiliser):
     assert all(torch.equal(v, later[k]) for k, v in pack_weights(players).items())
 
 
-def test_rates_follow_both_schedules():
+def test_rates_follow_their_schedules():
     players, _ = players_of("lora")
-    set_rates(players, 0.15)  # 1,500 of 10,000
+    published = Rates(1e-3, 1e-3, 1e-3, schedule="transda")
+    set_rates(players, published, 0.15, 1_500)
     assert [g["lr"] for g in players.optimizer.param_groups] == pytest.approx([1e-3 * (1 - 0.048)] * 2)
-    set_rates(players, 1.0)
+    set_rates(players, published, 1.0, 10_000)
     assert players.game.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.68**0.9)
+    own = Rates(1e-3, 1e-3, 1e-3, backbone_warmup=0.2)
+    set_rates(players, own, 0.1, 50)
+    head, backbone = (g["lr"] for g in players.optimizer.param_groups)
+    assert head == pytest.approx(1e-3 * warmup_cosine(0.1, 50))
+    assert backbone == pytest.approx(head / 2)
+    set_rates(players, own, 1.0, 100)
+    assert players.optimizer.param_groups[0]["lr"] == pytest.approx(1e-5)
 
 
 def spec_for(chip_px: int = 24, **changes) -> ChipSpec:

@@ -249,7 +249,7 @@ def adapt(
                     used = elapsed() - state.stage_started_s
                     limit = deadline() - state.stage_started_s if config.max_seconds else 0.0
                     fraction = run_fraction(state.stage_step, config.stage_steps, used, limit)
-                    set_rates(players, fraction)
+                    set_rates(players, config.rates, fraction, state.stage_step)
                     torch.manual_seed(config.seed * 1_000_003 + state.step)  # the same after a resume
                     pseudo = state.stage > 0
                     loss = iteration(players, source, target, step_config, accelerator, pseudo=pseudo)

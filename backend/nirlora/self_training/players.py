@@ -13,6 +13,7 @@ from nirlora.models.segmenter import Segmenter
 from nirlora.self_training.discriminator import Discriminator, domain_width
 from nirlora.self_training.schedule import discriminator_factor, student_factor
 from nirlora.self_training.student import Student, make_teacher
+from nirlora.training.schedule import backbone_share, warmup_cosine
 
 
 @dataclass
@@ -45,12 +46,23 @@ class Players:
 
 @dataclass(frozen=True)
 class Rates:
-    """Peak learning rates."""
+    """Peak learning rates and how they go.
+
+    Attributes:
+        head: Of the head and the auxiliary head.
+        backbone: Of what is trained inside the backbone.
+        discriminator: Of both discriminators.
+        weight_decay: Of the student.
+        schedule: ``cosine``, as any training of this product goes, or ``transda``.
+        backbone_warmup: Share of a stage over which the backbone's rate rises, with ``cosine``.
+    """
 
     head: float
     backbone: float
     discriminator: float = 1e-4
     weight_decay: float = 0.01
+    schedule: str = "cosine"
+    backbone_warmup: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -108,9 +120,13 @@ def make_optimizers(players: Players, rates: Rates, accelerator: Accelerator) ->
         players.game = accelerator.prepare(torch.optim.Adam([group], betas=(0.9, 0.99)))
 
 
-def set_rates(players: Players, fraction: float) -> None:
-    """Set all learning rates for a stage of which ``fraction`` is over."""
-    for optimizer, factor in ((players.optimizer, student_factor), (players.game, discriminator_factor)):
-        if optimizer is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * factor(fraction)
+def set_rates(players: Players, rates: Rates, fraction: float, step: int) -> None:
+    """Set all learning rates for step ``step`` of a stage of which ``fraction`` is over."""
+    factor, late = student_factor(fraction), 1.0
+    if rates.schedule == "cosine":
+        factor, late = warmup_cosine(fraction, step), backbone_share(fraction, rates.backbone_warmup)
+    heads, backbone = players.optimizer.param_groups
+    heads["lr"], backbone["lr"] = heads["peak"] * factor, backbone["peak"] * factor * late
+    if players.game is not None:
+        for group in players.game.param_groups:
+            group["lr"] = group["peak"] * discriminator_factor(fraction)

@@ -160,7 +160,13 @@ def _adapt(
         rounds=request.rounds,
         epochs=request.epochs,
         steps_per_epoch=steps_per_epoch(request, setup.data.labelled_px(), recipe.chip_px),
-        rates=Rates(recipe.head_rate, recipe.backbone_rate, weight_decay=recipe.weight_decay),
+        rates=Rates(
+            recipe.head_rate,
+            recipe.backbone_rate,
+            weight_decay=recipe.weight_decay,
+            schedule=recipe.schedule,
+            backbone_warmup=recipe.backbone_warmup,
+        ),
         step=StepConfig(
             adversarial_weight=request.adversarial_weight,
             clip_norm=recipe.clip_norm,

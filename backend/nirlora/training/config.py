@@ -152,11 +152,11 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
         head_rate=rate or HEAD_RATE * scale,
         backbone_rate=rate or adapter_spec(request.adapter).learning_rate * scale,
         weight_decay=0.0 if paper else 0.01,
-        schedule="lora-nir" if paper else "cosine",
+        schedule=request.preset or "cosine",
         dice_weight=0.0 if plain else 1.0,
         balance=0.0 if plain else 0.5,
         clip_norm=0.0 if plain else 1.0,
-        backbone_warmup=0.0 if paper else 0.2,
+        backbone_warmup=0.0 if plain else 0.2,
         augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0) if paper else AugmentConfig(),
     )
 
