@@ -23,6 +23,8 @@ from nirlora.protocol import (
     ExportResult,
     LayerRef,
     Progress,
+    ReproduceRequest,
+    ReproduceResult,
     SegmentRequest,
     SegmentResult,
     TrainRequest,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         export,
         plan,
         plan_adaptation,
+        reproduce,
         segment,
         train,
     )
@@ -56,6 +59,7 @@ _LAZY = (
     "export",
     "plan",
     "plan_adaptation",
+    "reproduce",
     "segment",
     "train",
 )
@@ -77,6 +81,8 @@ __all__ = [
     "LayerRef",
     "NirLoraError",
     "Progress",
+    "ReproduceRequest",
+    "ReproduceResult",
     "SegmentRequest",
     "SegmentResult",
     "TrainRequest",
@@ -91,6 +97,7 @@ __all__ = [
     "export",
     "plan",
     "plan_adaptation",
+    "reproduce",
     "segment",
     "train",
 ]

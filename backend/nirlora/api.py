@@ -14,6 +14,7 @@ from nirlora.inference.evaluate import evaluate
 from nirlora.inference.segment import segment
 from nirlora.onnx_export.run import export
 from nirlora.protocol import TrainRequest, TrainResult
+from nirlora.recipes.run import reproduce
 from nirlora.self_training.plan import plan_self_training
 from nirlora.self_training.run import self_train
 from nirlora.training.plan import plan as plan_training
@@ -30,6 +31,7 @@ __all__ = [
     "export",
     "plan",
     "plan_adaptation",
+    "reproduce",
     "segment",
     "train",
 ]

@@ -5,6 +5,7 @@
     |   |-- RasterError          cannot open or read a raster, or it lacks something
     |   |-- BandsError           band roles unknown or a wanted channel is missing
     |   |-- LabelsError          no usable training polygons, unknown field or class
+    |   |-- DataMissing          a published data set is not there, or not as it is published
     |   `-- OptionError          an option has no such value, or two options contradict
     |-- MismatchError            the model does not fit the raster (bands, value range, resolution)
     |-- ModelError               a model file or backbone weights are damaged, hostile or not available
@@ -67,6 +68,12 @@ class LabelsError(InputError):
     """There are no usable training labels."""
 
     code = "bad_labels"
+
+
+class DataMissing(InputError):  # noqa: N818 - reads as the state it names
+    """A published data set is not where it was looked for, or not as it is published."""
+
+    code = "no_data"
 
 
 class OptionError(InputError):

@@ -20,6 +20,7 @@ from .jobs import (
     JobSubmission,
     ModelInfo,
 )
+from .reproduce import ReproducedRow, ReproduceRequest, ReproduceResult
 from .requests import EvaluateRequest, ExportRequest, LayerRef, SegmentRequest, TrainRequest
 from .results import (
     NO_CLASS,
@@ -64,6 +65,9 @@ __all__ = [
     "ModelInfo",
     "Progress",
     "ProtocolError",
+    "ReproduceRequest",
+    "ReproduceResult",
+    "ReproducedRow",
     "SegmentRequest",
     "SegmentResult",
     "TrainRequest",

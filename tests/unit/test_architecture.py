@@ -44,19 +44,21 @@ LAYERS: dict[str, set[str]] = {
     "self_training": _DATA | _NETS | {"inference", "training"},
     "classification": _DATA | _NETS | {"inference", "training"},
     "comparison": _DATA | _NETS | {"inference", "training"},
+    "recipes": _DATA | _NETS | (_JOBS - {"onnx_export"}) | {"comparison"},  # records are kept alike
     "onnx_export": _DATA | _NETS | {"inference"},
     "doctor": _BASE,
     "demo_scene": _BASE,
     "demo_field": _BASE | {"raster", "demo_scene"},
     "info": _DATA | _NETS | {"training"},
-    "api": _DATA | _NETS | _JOBS | {"comparison"},
+    "api": _DATA | _NETS | _JOBS | {"comparison", "recipes"},
     "jobs": _DATA | _NETS | _JOBS | {"info", "api"},
     "server": _DATA | {"models", "info", "jobs"},  # of the models the torch-free card alone
 }
 HEAVY = {"torch", "torchvision", "timm", "peft", "accelerate", "torchmetrics", "matplotlib", "safetensors"}
 HEAVY |= {"onnx", "onnxruntime", "onnxscript"}
 _TORCH_LAYERS = {"backbones", "adapters", "models", "inference", "training", "adaptation", "onnx_export"}
-HEAVY_LAYERS = _TORCH_LAYERS | {"self_training", "classification", "comparison", "metrics", "doctor"}
+_TORCH_LAYERS |= {"self_training", "classification", "comparison", "recipes"}
+HEAVY_LAYERS = _TORCH_LAYERS | {"metrics", "doctor"}
 HEAVY_MODULES = {"nirlora.jobs.execute", "nirlora.jobs.warm"}  # of the worker process alone
 NEVER = {"qgis", "PyQt5", "PyQt6", "osgeo", "nir_lora_plugin", "pickle", "requests"}
 

@@ -130,7 +130,7 @@ def test_chips_hold_a_typical_parcel(parcel_px, patch, stride, chip):
 def test_rates_and_epochs():
     assert learning_rates(ClassifyTrainRequest(learning_rate=0.5), 192) == (0.5, 0.5)
     head, lora = learning_rates(ClassifyTrainRequest(), 192)
-    assert (head, lora) == pytest.approx((3.2e-3, 1.6e-3))
+    assert (head, lora) == pytest.approx((1e-2, 1.6e-3))
     assert [steps_per_epoch(ClassifyTrainRequest(batch=16), n) for n in (5, 320, 321)] == [20, 20, 21]
 
 

@@ -10,7 +10,7 @@ import typer
 
 from nirlora import __version__
 
-from . import adapt, classify, compare, demo, doctor, evaluate, export, info, segment, serve, train
+from . import adapt, classify, compare, demo, doctor, evaluate, export, info, reproduce, segment, serve, train
 from .run import run_app
 
 # Threads that wait for each other by spinning slow torch down several times as soon as another program wants
@@ -43,6 +43,7 @@ def build_app() -> typer.Typer:
     app.add_typer(classify.app, name="classify")
     app.command("evaluate")(evaluate.evaluate)
     app.command("compare")(compare.compare)
+    app.command("reproduce")(reproduce.reproduce)
     app.command("export")(export.export)
     app.command("info")(info.info)
     app.command("doctor")(doctor.doctor)

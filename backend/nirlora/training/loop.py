@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
 from nirlora.protocol import Progress
 from nirlora.training.checkpoint import TrainState, pack_optimizer, save_checkpoint, unpack_optimizer
-from nirlora.training.chips import Chips, ChipSampler, prefetch
+from nirlora.training.chips import Batches, Chips, prefetch
 from nirlora.training.losses import segmentation_loss
 from nirlora.training.schedule import backbone_share, lora_nir_step, run_fraction, warmup_cosine
 
@@ -54,9 +54,15 @@ class LoopConfig:
         return self.epochs * self.steps_per_epoch
 
 
+class ChipBatches(Batches[Chips], Protocol):
+    """Batches of chips with labels of ``num_classes`` classes."""
+
+    num_classes: int
+
+
 def fit(
     model: Segmenter,
-    sampler: ChipSampler,
+    sampler: ChipBatches,
     validation: list[Chips],
     config: LoopConfig,
     accelerator: Accelerator,

@@ -1,0 +1,1 @@
+"""Published experiments as files, and how they are run."""
