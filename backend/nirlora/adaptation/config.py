@@ -9,11 +9,21 @@ from nirlora.protocol import AdaptRequest
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.config import CHIP_TOKENS, TOKEN_GOAL_PX, common_step
 
-# Peak rates at a token width of 768, for LoRA with a block unfrozen; see docs/results.md for how they did.
+# Peak rates of the backbone at a token width of 768, and of what is new around it; see docs/results.md.
 _RATES = {"mae": 4e-4, "dino": 2e-4}
+_NEW_RATES = {"mae": 2e-3, "dino": 5e-4}
 _WIDE = 768  # from this width on, decoder and head have the published sizes
 _LOCAL_SHARE = 7 / 16  # side of a local view over that of a global one: 98 of 224 px
 _PASSES, _LEAST_STEPS, _MOST_STEPS = 100, 300, 20_000
+
+
+@dataclass(frozen=True)
+class BackboneSize:
+    """Patch in model pixels, width of tokens, number of blocks."""
+
+    patch: int
+    width: int
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,9 @@ class AdaptRecipe:
         local_px: Side of a local view in model pixels.
         zoom: ``input_px / chip_px``.
         steps: Optimiser steps.
-        rate: Peak learning rate.
+        rate: Peak learning rate of the backbone.
+        new_rate: Of decoder, heads and mask token.
+        backbone_warmup: Share of the run over which the backbone's rate rises; see training/schedule.py.
         weight_decay: At the start and at the end of the run.
         betas: Of AdamW.
         layer_decay: Factor of the rate from one block to the one below it.
@@ -42,6 +54,8 @@ class AdaptRecipe:
     zoom: float
     steps: int
     rate: float
+    new_rate: float
+    backbone_warmup: float
     weight_decay: tuple[float, float]
     betas: tuple[float, float]
     layer_decay: float
@@ -53,7 +67,7 @@ class AdaptRecipe:
     clip_norm: float
 
 
-def make_recipe(request: AdaptRequest, patch: int, width: int, depth: int, valid_px: int) -> AdaptRecipe:
+def make_recipe(request: AdaptRequest, size: BackboneSize, valid_px: int, pretrained: bool) -> AdaptRecipe:
     """Choose sizes, rates and length.
 
     Sizes of decoder and head, scales of views, weight decay, betas and layer decay are those of the published
@@ -62,11 +76,11 @@ def make_recipe(request: AdaptRequest, patch: int, width: int, depth: int, valid
 
     Args:
         request: Checked.
-        patch: Of the backbone, model pixels.
-        width: Of its tokens.
-        depth: Its blocks.
+        size: Of the backbone.
         valid_px: Valid pixels of all rasters.
+        pretrained: Whether the backbone knows something that a random decoder or head could spoil.
     """
+    patch, width = size.patch, size.width
     zoom = request.zoom or max(1.0, patch / TOKEN_GOAL_PX)
     wanted = request.chip_px * zoom if request.chip_px else CHIP_TOKENS * patch
     step = common_step(patch, zoom)
@@ -82,12 +96,14 @@ def make_recipe(request: AdaptRequest, patch: int, width: int, depth: int, valid
         zoom=input_px / chip_px,
         steps=request.steps or min(max(passes, _LEAST_STEPS), _MOST_STEPS),
         rate=request.learning_rate or _RATES[request.objective] * math.sqrt(_WIDE / width),
+        new_rate=request.learning_rate or _NEW_RATES[request.objective],
+        backbone_warmup=0.2 if pretrained and not request.decoder else 0.0,
         weight_decay=(0.0, 0.0) if mae else (0.04, 0.4),
         betas=(0.9, 0.95) if mae else (0.9, 0.999),
         layer_decay=1.0 if mae else 0.9,
         scale=(0.2, 1.0) if mae else (0.32, 1.0),
         local_scale=(0.05, 0.32),
-        decoder=(8, 512, 16) if wide else (max(2, depth // 3), narrow, narrow // 32),
+        decoder=(8, 512, 16) if wide else (max(2, size.depth // 3), narrow, narrow // 32),
         head=(2048 if wide else 512, 256, request.prototypes or (65_536 if wide else 4_096)),
         augment=AugmentConfig(),
         clip_norm=3.0,

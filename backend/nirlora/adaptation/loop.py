@@ -20,7 +20,7 @@ from nirlora.errors import JobCancelled, NirLoraError, OutputError
 from nirlora.protocol import Progress
 from nirlora.training.checkpoint import RunState, pack_optimizer, save_checkpoint, unpack_optimizer
 from nirlora.training.chips import Batches, prefetch
-from nirlora.training.schedule import run_fraction, warmup_cosine
+from nirlora.training.schedule import backbone_share, run_fraction, warmup_cosine
 
 ProgressCallback = Callable[[Progress], None]
 _ENTRIES = 200  # of the history of a whole run, about
@@ -130,8 +130,9 @@ def pretrain(
             step = state.step
             fraction = run_fraction(step, total, elapsed(), config.max_seconds)
             factor = warmup_cosine(fraction, step, warmup_steps=min(200, max(20, total // 20)))
+            late = backbone_share(fraction, recipe.backbone_warmup)
             for group in raw_optimizer.param_groups:
-                group["lr"] = recipe.rate * group["scale"] * factor
+                group["lr"] = group["peak"] * factor * (late if group["backbone"] else 1.0)
                 group["weight_decay"] = group["decays"] * weight_decay(fraction, *recipe.weight_decay)
             torch.manual_seed(config.seed * 1_000_003 + step)  # drop path and the like: the same on resuming
             optimizer.zero_grad(set_to_none=True)
@@ -170,15 +171,20 @@ def pretrain(
 
 def make_optimizer(objective: Objective, recipe: AdaptRecipe) -> torch.optim.AdamW:
     """AdamW; biases, norms and single vectors do not decay, deep blocks move more than shallow ones."""
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[bool, float, bool], list[torch.nn.Parameter]] = {}
     depth = len(list(objective.backbone.net.blocks))
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            decays = float(parameter.ndim > 1 and not name.endswith(("token", "pos_embed", "gain")))
+            decays = parameter.ndim > 1 and not name.endswith(("token", "pos_embed", "gain"))
+            inside = name.startswith("backbone.")
             scale = recipe.layer_decay ** _levels_below_top(name, depth)
-            groups.setdefault((scale, decays), []).append(parameter)
+            peak = recipe.rate * scale if inside else recipe.new_rate
+            groups.setdefault((inside, peak, decays), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": p, "scale": scale, "decays": decays} for (scale, decays), p in sorted(groups.items())],
+        [
+            {"params": parameters, "backbone": inside, "peak": peak, "decays": decays}
+            for (inside, peak, decays), parameters in groups.items()
+        ],
         lr=recipe.rate,
         betas=recipe.betas,
         weight_decay=recipe.weight_decay[0],
@@ -186,7 +192,7 @@ def make_optimizer(objective: Objective, recipe: AdaptRecipe) -> torch.optim.Ada
 
 
 def _levels_below_top(name: str, depth: int) -> int:
-    """0 for heads and the last norm, 1 for the last block, depth + 1 for the embeddings."""
+    """Of a backbone's parameter: 0 for the last norm, 1 for the last block, depth + 1 for the embeddings."""
     if not name.startswith("backbone.net.") or name.startswith("backbone.net.norm."):
         return 0
     words = name.split(".")

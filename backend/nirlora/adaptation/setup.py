@@ -13,7 +13,7 @@ import torch
 from nirlora.adaptation import explora
 from nirlora.adaptation.batches import Batch, DinoBatches, MaeBatches
 from nirlora.adaptation.chips import ChipSource, ViewSpec
-from nirlora.adaptation.config import AdaptRecipe, make_recipe
+from nirlora.adaptation.config import AdaptRecipe, BackboneSize, make_recipe
 from nirlora.adaptation.decoder_file import load_decoder
 from nirlora.adaptation.dino import DinoObjective, Teaching
 from nirlora.adaptation.explora import ExploraOptions
@@ -85,6 +85,7 @@ def prepare(request: AdaptRequest) -> Setup:
     data = replace(data, transform=data.transform.with_normalisation(mean, std))
     new_channels = stem.resolve_stem(request.stem, roles, known.roles) not in ("rgb", "own")
     patch_embedding = {"auto": new_channels, "train": True, "freeze": False}[request.patch_embedding]
+    size = BackboneSize(plain.patch, plain.dim, len(plain.net.blocks))
     notes = []
     if not pretrained and unfreeze != "all":
         notes.append(
@@ -98,7 +99,7 @@ def prepare(request: AdaptRequest) -> Setup:
         pretrained=pretrained,
         known=known,
         options=ExploraOptions(unfreeze, request.rank, request.alpha, patch_embedding),
-        recipe=make_recipe(request, plain.patch, plain.dim, len(plain.net.blocks), data.valid_px),
+        recipe=make_recipe(request, size, data.valid_px, pretrained),
         warnings=(*data.warnings, *notes),
     )
 
