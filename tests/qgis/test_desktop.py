@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -25,18 +27,22 @@ def inner_tests() -> list[str]:
 
 @pytest.fixture(scope="session")
 def outcome(request):
-    """Version -> what the selected inner tests gave there."""
-    done: dict[str, Outcome] = {}
+    """Version -> what the selected inner tests gave there. All versions run at once, on a display each."""
+    done: dict[str, Future[Outcome]] = {}
+    pool = ThreadPoolExecutor(max(1, min(len(VERSIONS), os.cpu_count() or 1)))
 
     def of(version: str) -> Outcome:
-        if version not in done:
+        if not done:
             params = [getattr(item, "callspec", None) for item in request.session.items]
-            chosen = [p.params for p in params if p and p.params.get("version") == version]
-            names = list(dict.fromkeys(p["inner"] for p in chosen if "inner" in p))
-            done[version] = run_inside(VERSIONS[version], names, timeout_s=TIMEOUT_S)
-        return done[version]
+            chosen = [p.params for p in params if p and "inner" in p.params]
+            for name, qgis in VERSIONS.items():
+                names = list(dict.fromkeys(p["inner"] for p in chosen if p["version"] == name))
+                if names:
+                    done[name] = pool.submit(run_inside, qgis, names, timeout_s=TIMEOUT_S)
+        return done[version].result()
 
-    return of
+    yield of
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing())

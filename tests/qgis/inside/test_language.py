@@ -4,27 +4,30 @@ import pytest
 from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QLabel
-from qgis.utils import plugins, reloadPlugin
+from qgis.utils import plugins
 
-NAME = "nir_lora_plugin"
+from nir_lora_plugin.ui.step import StepHeader
+
+
+def started_in(language):
+    """The plugin, ended and started again with QGIS's setting at ``language``."""
+    plugin = plugins["nir_lora_plugin"]
+    plugin.unload()
+    QgsSettings().setValue("locale/userLocale", language)
+    plugin.initGui()
+    return plugin
 
 
 @pytest.fixture
 def german():
-    """QGIS's setting says German; the plugin is loaded anew, and again in English afterwards."""
     before = QgsSettings().value("locale/userLocale")
-    QgsSettings().setValue("locale/userLocale", "de")
-    reloadPlugin(NAME)
-    yield plugins[NAME]
-    QgsSettings().setValue("locale/userLocale", before)
-    reloadPlugin(NAME)
+    yield started_in("de")
+    started_in(before)
 
 
 def test_german_from_the_dock_to_the_algorithms(german, screenshot, qtbot):
     assert german.segment_action.text() == "NIR-Layer segmentieren"
     flow = german.show_dock()
-    from nir_lora_plugin.ui.step import StepHeader  # of the plugin as it was loaded anew
-
     qtbot.wait(300)
     screenshot("dock_german", flow.dock)
     titles = {header.accessibleName() for header in flow.dock.findChildren(StepHeader)}
@@ -38,6 +41,5 @@ def test_german_from_the_dock_to_the_algorithms(german, screenshot, qtbot):
 
 def test_the_language_goes_with_the_plugin(german):
     assert QCoreApplication.translate("NirLoraDock", "Train") == "Trainieren"
-    QgsSettings().setValue("locale/userLocale", "en_US")
-    reloadPlugin(NAME)
+    started_in("en_US")
     assert QCoreApplication.translate("NirLoraDock", "Train") == "Train"
