@@ -77,9 +77,9 @@ def with_warnings(split: Split, values: Sequence[int], classes: Sequence[ClassIn
                 f"Class {info.name!r} has no {what} to train on.", hint="Label more, or leave it out."
             )
         if trained + held < FEW:
-            warnings.append(f"Class {info.name} has only {trained + held} {what}s; label at least {FEW}.")
+            warnings.append(f"Class {info.name} has only {trained + held} {what}(s); label at least {FEW}.")
         elif held == 0 and split.val:
-            warnings.append(f"Class {info.name} is not validated: none of its {trained} {what}s is held out.")
+            warnings.append(f"Class {info.name} is not validated: none of its {trained} {what}(s) is held out.")
     if not split.val:
         warnings.append("Nothing is held out for validation, so nothing measures the model.")
     return Split(split.train, split.val, tuple(warnings))
