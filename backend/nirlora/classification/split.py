@@ -79,7 +79,7 @@ def with_warnings(split: Split, values: Sequence[int], classes: Sequence[ClassIn
         if trained + held < FEW:
             warnings.append(f"Class {info.name} has only {trained + held} {what}(s); label at least {FEW}.")
         elif held == 0 and split.val:
-            warnings.append(f"Class {info.name} is not validated: all of its {trained} {what}s are trained on.")
+            warnings.append(f"Class {info.name} is not validated: all {trained} {what}s are trained on.")
     if not split.val:
         warnings.append("Nothing is held out for validation, so nothing measures the model.")
     return Split(split.train, split.val, tuple(warnings))
