@@ -104,11 +104,13 @@ def _value(
         given = parameters.get(option.name)
         return None if given is None or given == NULL else algorithm.parameterAsDouble(*place)
     text = algorithm.parameterAsString(*place).strip()
+    if kind == Dict[str, Any]:
+        return _paired(option, text)
     return text if kind is str else _listed(option, text, whole_numbers=kind == Tuple[int, ...])
 
 
 def _kind_and_default(option: Option, request: Type[Any]) -> Tuple[Any, Any]:
-    (default,) = (field.default for field in fields(request) if field.name == option.field)
+    (default,) = (field.default for field in fields(request) if field.name == option.field)  # a dict has none
     return typing.get_type_hints(request)[option.field], "" if default is MISSING else default
 
 
@@ -135,3 +137,13 @@ def _listed(option: Option, text: str, whole_numbers: bool) -> Tuple[Any, ...]:
         raise QgsProcessingException(
             f"{option.name}: expected whole numbers with commas between, got {text!r}."
         ) from None
+
+
+def _paired(option: Option, text: str) -> Dict[str, str]:
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
+    pairs = {name.strip(): value.strip() for name, equals, value in parts if equals and name.strip()}
+    if len(pairs) < len(parts):
+        raise QgsProcessingException(
+            f"{option.name}: expected NAME=VALUE, each name once, with semicolons between, got {text!r}."
+        )
+    return pairs

@@ -26,6 +26,7 @@ from .files import move
 from .inputs import labels_path, paired
 from .options import Option
 from .rasters import extent_parameters, raster_input
+from .target_options import target_layers
 from .train_options import train_options
 
 
@@ -90,7 +91,7 @@ class TrainAlgorithm(NirLoraAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("SECONDS", translate("Processing", "Time [s]")))
         self.addOutput(QgsProcessingOutputString("CLASSES", translate("Processing", "Classes")))
         self.addOutput(QgsProcessingOutputString("METRICS", translate("Processing", "Scores (JSON)")))
-        return [rasters, labels, model, report, *extent_parameters()]
+        return [rasters, labels, model, report, *target_layers(), *extent_parameters()]
 
     def options(self) -> List[Option]:
         """Everything a training can be told."""
@@ -103,16 +104,30 @@ class TrainAlgorithm(NirLoraAlgorithm):
         layers = self.parameterAsLayerList(parameters, "INPUT", context)
         if not layers:
             raise QgsProcessingException(translate("Processing", "There is no raster to train on."))
-        self.rasters = [raster_input(self, layer, parameters, context) for layer in layers]
-        labels = self.parameterAsLayerList(parameters, "LABELS", context)
-        self._labels = paired([labels_path(layer, context, feedback) for layer in labels], len(layers))
+        targets = self.parameterAsLayerList(parameters, "TARGET_LAYERS", context)
+        self.rasters = [raster_input(self, layer, parameters, context) for layer in (*layers, *targets)]
+        self._labels = [*self._labels_of("LABELS", len(layers), parameters, context, feedback)]
+        self._labels += self._labels_of("TARGET_LABELS", len(targets), parameters, context, feedback)
+        self._sources = len(layers)
         self._out = self.parameterAsFileOutput(parameters, "OUTPUT", context)
         self._report = self.parameterAsFileOutput(parameters, "REPORT", context)
 
     def request(self, rasters: Sequence[LayerRef], fields: Dict[str, Any]) -> TrainRequest:
         """The request."""
         layers = tuple(replace(ref, labels=labels) for ref, labels in zip(rasters, self._labels))
-        return TrainRequest(layers=layers, out=self._out, **fields)
+        sources, targets = layers[: self._sources], layers[self._sources :]
+        return TrainRequest(layers=sources, target_layers=targets, out=self._out, **fields)
+
+    def _labels_of(
+        self,
+        name: str,
+        count: int,
+        parameters: Parameters,
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> List[str]:
+        layers = self.parameterAsLayerList(parameters, name, context)
+        return paired([labels_path(layer, context, feedback) for layer in layers], count)
 
     def results(self, result: Dict[str, Any], context: QgsProcessingContext) -> Dict[str, Any]:
         """Model, report and scores."""

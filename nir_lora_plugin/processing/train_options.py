@@ -7,11 +7,19 @@ from typing import List
 from nir_lora_plugin.translation import translate
 
 from .options import Option
+from .target_options import target_options
+
+# The backend's own, which the plugin cannot import; a test compares them.
+ADAPTERS = (
+    "lora", "frozen", "full", "layernorm", "bitfit", "adapter", "adaptformer", "convpass", "lorand",
+    "vpt-shallow", "vpt-deep", "ivpt", "e2vpt", "mufa",
+)  # fmt: skip
+HEADS = ("detail", "linear", "aspp", "uper")
 
 
 def train_options() -> List[Option]:
-    """The basic ones first, then by subject: data, network, training."""
-    return [*_basic(), *_data(), *_network(), *_schedule(), device_option()]
+    """The basic ones first, then by subject: data, network, training, target."""
+    return [*_basic(), *_data(), *_network(), *_schedule(), *target_options(), device_option()]
 
 
 def bands_option(help_text: str) -> Option:
@@ -95,7 +103,10 @@ def _network() -> List[Option]:
         Option(
             "preset",
             translate("Processing", "Preset"),
-            translate("Processing", "lora-nir: the protocol of the paper, with a positive class."),
+            translate(
+                "Processing",
+                "A paper's protocol: lora-nir with a positive class, transda with target rasters.",
+            ),
         ),
         Option(
             "backbone",
@@ -109,10 +120,23 @@ def _network() -> List[Option]:
             choices=("auto", "replicate", "rgb", "by_role", "positional"),
         ),
         Option(
+            "normalisation",
+            translate("Processing", "How channels are normalised"),
+            translate(
+                "Processing", "backbone: by its mean and deviation; mean: only less the training's mean."
+            ),
+            choices=("backbone", "mean"),
+        ),
+        Option(
             "adapter",
             translate("Processing", "What of the backbone is trained"),
             translate("Processing", "lora: low-rank additions; frozen: nothing; full: everything."),
-            choices=("lora", "frozen", "full"),
+            choices=ADAPTERS,
+        ),
+        Option(
+            "adapter_options",
+            translate("Processing", "Options of the adapter"),
+            translate("Processing", "NAME=VALUE, several with semicolons between. A wrong name lists them."),
         ),
         Option("rank", translate("Processing", "LoRA rank"), range=(1, None)),
         Option(
@@ -122,10 +146,10 @@ def _network() -> List[Option]:
         ),
         Option(
             "blocks",
-            translate("Processing", "Blocks that get LoRA"),
+            translate("Processing", "Blocks that are adapted"),
             translate("Processing", "all, or last:4 for the last four."),
         ),
-        Option("head", translate("Processing", "Head"), choices=("detail", "linear", "aspp")),
+        Option("head", translate("Processing", "Head"), choices=HEADS),
         Option("aspp_rates", translate("Processing", "Dilation rates of the aspp head")),
         Option(
             "zoom",

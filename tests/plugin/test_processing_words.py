@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import threading
 import time
 
@@ -12,6 +14,9 @@ from nir_lora_plugin.processing.files import move
 from nir_lora_plugin.processing.job import run_job
 from nir_lora_plugin.processing.words import with_parameters
 from nir_lora_plugin.protocol import ErrorInfo, EvaluateRequest, JobRecord, LayerRef, Progress
+from nirlora.adapters import ADAPTERS
+from nirlora.models.heads import HEADS
+from support import ROOT
 
 NAMES = {"TILE_PX", "INPUT", "OUTPUT", "MODEL"}
 REQUEST = EvaluateRequest(layer=LayerRef("a.tif"), model="m.nirlora")
@@ -28,6 +33,14 @@ REQUEST = EvaluateRequest(layer=LayerRef("a.tif"), model="m.nirlora")
 )
 def test_options_become_parameters(text, expected):
     assert with_parameters(text, NAMES) == expected
+
+
+@pytest.mark.parametrize(("constant", "specs"), [("ADAPTERS", ADAPTERS), ("HEADS", HEADS)])
+def test_the_choices_are_what_the_backend_has(constant, specs):
+    """The plugin cannot import the backend, so it has a list of its own."""
+    source = (ROOT / "nir_lora_plugin/processing/train_options.py").read_text(encoding="utf-8")
+    (value,) = re.findall(rf"^{constant} = (\(.*?\))", source, re.M | re.S)
+    assert sorted(ast.literal_eval(value)) == sorted(spec.name for spec in specs)
 
 
 def record(state: str, **more) -> JobRecord:

@@ -49,7 +49,7 @@ TINY = {
 }
 # Fields of requests that are layers and files, and so parameters of other names.
 NOT_OPTIONS = {
-    "train": {"layers", "out", "report"},
+    "train": {"layers", "out", "report", "target_layers"},
     "segment": {"layer", "model", "out", "confidence", "probabilities", "polygons", "aoi"},
     "evaluate": {"layer", "model"},
     "export": {"layer", "model", "out"},
@@ -141,9 +141,32 @@ def test_defaults_are_the_requests_own():
     for field in dataclasses.fields(type(found).request_type):
         parameter = found.parameterDefinition(field.name.upper())
         if parameter is not None and field.name not in NOT_OPTIONS["train"]:
-            default = field.default
+            default = "" if field.default is dataclasses.MISSING else field.default
             expected = ",".join(map(str, default)) if isinstance(default, tuple) else default
             assert parameter.defaultValue() == expected, field.name
+
+
+def test_a_model_is_carried_to_a_raster_without_labels(field, tmp_path):
+    raster, _, _ = field
+    other = tmp_path / "other.tif"
+    stripes(other, seed=2)
+    parameters = {"INPUT": [str(raster)], "LABELS": [labels()], **TINY, "ADAPTER": "lora"}
+    parameters |= {"TARGET_LAYERS": [str(other)], "ROUNDS": 1, "EPOCHS": 1, "STEPS_PER_EPOCH": 2}
+    results = processing.run("nirlora:train", {**parameters, "OUTPUT": str(tmp_path / "m.nirlora")})
+    assert Path(results["OUTPUT"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [("width=8; dance=1", "dance"), ("width", "NAME=VALUE"), ("a=1;a=2", "once")]
+)
+def test_options_of_the_adapter_are_checked(field, tmp_path, options, said):
+    raster, _, _ = field
+    parameters = {"INPUT": [str(raster)], "LABELS": [labels()], **TINY, "ADAPTER": "adaptformer"}
+    parameters |= {"ADAPTER_OPTIONS": options, "OUTPUT": str(tmp_path / "m.nirlora")}
+    feedback = Words()
+    with pytest.raises(QgsProcessingException) as caught:
+        processing.run("nirlora:train", parameters, feedback=feedback)
+    assert said in f"{caught.value} {feedback.told}"
 
 
 def test_results_are_loaded_with_their_styles(field, tmp_path):
