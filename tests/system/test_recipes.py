@@ -85,7 +85,7 @@ def test_an_interrupted_reproduction_goes_on_and_keeps_what_is_done(tmp_path):
 def test_extended_pre_training_on_rgb_images(tmp_path):
     data = recipe_sets.fmow_rgb(tmp_path / "fmow")
     adapt = {"objective": "mae", "steps": 3, "chip_px": 32, "batch": 2, "accumulate": 1, "unfreeze": "all"}
-    settings = {**CLASSIFY, "adapt": adapt}
+    settings = {**CLASSIFY, "adapt": adapt, "adapt_images": 5}
     only = ("start=MAE ViT-L", "downstream=linear probe", "downstream=LoRA", "pretraining=ExPLoRA")
     request = request_for("fmow-rgb", data, tmp_path, only=only, settings=settings, keep_models=True)
     result = nirlora.reproduce(request)

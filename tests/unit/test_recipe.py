@@ -59,7 +59,7 @@ def test_the_recipes_of_this_project_are_whole(path):
     assert recipe.published
     assert recipe.differences
     known = set(ClassifyTrainRequest.__dataclass_fields__) | set(TrainRequest.__dataclass_fields__)
-    known |= {"adapt", "folds", "fold", "split", "patch_px", "stride_px"}
+    known |= {"adapt", "adapt_images", "folds", "fold", "split", "patch_px", "stride_px"}
     for experiment in experiments(recipe):
         assert set(experiment.settings) <= known
 

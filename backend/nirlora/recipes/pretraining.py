@@ -1,7 +1,8 @@
 """Recipes of the kind ``pretraining``: a classifier on the published weights and on the adapted ones.
 
 ``adapt`` in the settings holds what ``nirlora adapt`` is asked; without it an experiment starts from the
-published weights. One adapted backbone serves all experiments with the same ``adapt``.
+published weights. One adapted backbone serves all experiments with the same ``adapt``. ``adapt_images``
+bounds how many of the training images are adapted to, for every one of them is looked at first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import AdaptRequest, ClassifyTrainRequest, LayerRef, Progress, to_dict
 from nirlora.recipes.classification import outcome_of
 from nirlora.recipes.readers import Images
-from nirlora.recipes.readers.base import Tick
+from nirlora.recipes.readers.base import Tick, thinned
 from nirlora.recipes.recipe import Experiment
 from nirlora.recipes.runner import Context, Outcome, ProgressCallback, checkpoint_of, make_request
 
@@ -89,13 +90,13 @@ class PretrainingRunner:
         self, experiment: Experiment, seed: int
     ) -> tuple[ClassifyTrainRequest, AdaptRequest | None]:
         settings = self._context.settings(experiment)
-        adaptation = settings.pop("adapt", None)
+        adaptation, most = settings.pop("adapt", None), settings.pop("adapt_images", 0)
         data = {"images": self._data.images, "split": self._data.split, "report": False}
         request = make_request(ClassifyTrainRequest, settings, seed=seed, **data)
         if not adaptation:
             return request, None
         shared = {k: settings[k] for k in ("backbone", "pretrained", "bands", "device") if k in settings}
-        layers = [to_dict(LayerRef(path)) for path in self._data.train]
+        layers = [to_dict(LayerRef(path)) for path in thinned(self._data.train, most)]
         fields = {**shared, **adaptation, "layers": layers, "seed": seed, "report": False}
         return request, make_request(AdaptRequest, fields)
 

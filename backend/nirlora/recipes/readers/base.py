@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nirlora.protocol import LayerRef
 from nirlora.raster.outputs import write_text
 
 Tick = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def write_image_table(work: Path, sides: Mapping[str, Sequence[tuple[str, str]]]
     return Images(str(table), str(split), tuple(names["train"]))
 
 
-def thinned(rows: Sequence[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+def thinned(rows: Sequence[T], most: int) -> list[T]:
     """At most ``most`` rows (0: all), drawn alike from all of them, always the same ones."""
     if not 0 < most < len(rows):
         return list(rows)

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import numpy as np
-
 from nirlora.errors import DataMissing
 from nirlora.protocol import NO_CLASS, ClassInfo, LayerRef
 from nirlora.protocol.codec import to_dict
 from nirlora.raster.outputs import write_text
 from nirlora.raster.source import open_raster
-from nirlora.recipes.readers.base import Tick
+from nirlora.recipes.readers.base import Tick, thinned
 
 GUTTER_PX = 768  # at least the side of a chip
 _COLORS = ("Red", "Green", "Blue")
@@ -44,11 +42,7 @@ def pairs_of(
     Raises:
         DataMissing: There are none, or one has no labels.
     """
-    images = sorted(folder.glob(pattern))
-    most = options.get("most", 0)
-    if 0 < most < len(images):
-        chosen = np.random.default_rng(0).permutation(len(images))[:most]
-        images = [images[i] for i in sorted(chosen.tolist())]
+    images = thinned(sorted(folder.glob(pattern)), options.get("most", 0))
     if not images:
         raise DataMissing(f"There are no images {pattern} in {folder}.")
     pairs = [Pair(image, labels(image) if labels else None) for image in images]
