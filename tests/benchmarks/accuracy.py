@@ -98,20 +98,25 @@ def train_and_map(
         started = time.process_time()
         trained = nirlora.train(replace(request, **options.train))
         seconds = time.process_time() - started
-        total = np.zeros((len(split.classes),) * 2, np.int64)
-        for raster in split.test:
-            result = nirlora.segment(
-                SegmentRequest(
-                    layer=LayerRef(str(raster.image)),
-                    model=trained.model,
-                    out=f"{folder}/map.tif",
-                    device="cpu",
-                    allow_mismatch=True,
-                )
+        return score_maps(split, trained.model, Path(folder)), seconds
+
+
+def score_maps(split: SplitSet, model: str, folder: Path) -> Confusion:
+    """Confusion of the maps that a model draws of the test rasters."""
+    total = np.zeros((len(split.classes),) * 2, np.int64)
+    for raster in split.test:
+        result = nirlora.segment(
+            SegmentRequest(
+                layer=LayerRef(str(raster.image)),
+                model=model,
+                out=str(folder / "map.tif"),
+                device="cpu",
+                allow_mismatch=True,
             )
-            with open_raster(result.map) as drawn:
-                total += score(raster, split, drawn.read(drawn.window, [1])[0][0])
-    return total, seconds
+        )
+        with open_raster(result.map) as drawn:
+            total += score(raster, split, drawn.read(drawn.window, [1])[0][0])
+    return total
 
 
 def unet(method: Method, split: SplitSet, options: argparse.Namespace, seed: int) -> tuple[Confusion, float]:
@@ -177,7 +182,7 @@ def forest(
     ) -> tuple[Confusion, float]:
         started = time.process_time()
         planes = [features(_values(raster, method.bands)) for raster in split.train]
-        labels = [_reference(raster, split) for raster in split.train]
+        labels = [reference(raster, split) for raster in split.train]
         model = fit_forest(planes, labels, seed)
         seconds = time.process_time() - started
         total = np.zeros((len(split.classes),) * 2, np.int64)
@@ -191,14 +196,14 @@ def forest(
 
 def score(raster: LabelledRaster, split: SplitSet, prediction: np.ndarray) -> Confusion:
     """Confusion of a class map with the test labels; rows are the reference."""
-    reference = _reference(raster, split)
-    counted = (reference != 255) & (prediction != 255)
+    labels = reference(raster, split)
+    counted = (labels != 255) & (prediction != 255)
     k = len(split.classes)
-    pairs = reference[counted].astype(np.int64) * k + prediction[counted]
+    pairs = labels[counted].astype(np.int64) * k + prediction[counted]
     return np.bincount(pairs, minlength=k * k).reshape(k, k)
 
 
-def _reference(raster: LabelledRaster, split: SplitSet) -> np.ndarray:
+def reference(raster: LabelledRaster, split: SplitSet) -> np.ndarray:
     with open_raster(str(raster.image)) as source:
         return open_labels(raster.labels, source).with_classes(split.classes).rasterise(source.window)
 

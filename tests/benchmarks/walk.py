@@ -34,21 +34,22 @@ from nirlora_train.main import build_app
 from nirlora_train.run import run_app
 
 ROOT = Path(__file__).resolve().parents[2]
-NEAREST_MIOU = 0.6  # of bright against dark: less would be a fault
+STEPS_PER_EPOCH = 20
+LEAST_MIOU = 0.6  # of bright against dark: less would be a fault
 _SQUARE, _EVERY = 48, 96  # drawn squares and their distance, pixels
-_COLUMNS = (
-    "raster",
-    "size",
-    "type",
-    "channels",
-    "classes",
-    "val mIoU",
-    "train s",
-    "steps",
-    "segment s",
-    "warnings",
-    "found",
-)
+_COLUMNS = {
+    "name": "raster",
+    "size": "size",
+    "type": "type",
+    "channels": "channels",
+    "classes": "classes",
+    "miou": "val mIoU",
+    "steps": "steps",
+    "train_s": "train s",
+    "segment_s": "segment s",
+    "warnings": "warnings",
+    "found": "found",
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Case:
         options: More words for training, as a user would need them.
         band: 1-based band whose values the drawn labels follow, and whose nodata is checked.
         maps: Further rasters to map.
+        refused: Words of the refusal that is the right answer; nothing may be written then.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Case:
     options: tuple[str, ...] = ()
     band: int = 1
     maps: tuple[str, ...] = ()
+    refused: str = ""
 
 
 def cases(data: Path) -> Iterator[Case]:
@@ -94,12 +97,14 @@ def cases(data: Path) -> Iterator[Case]:
         4,
         tuple(images[6:]),
     )
+    points = str(trees / "trees" / f"{tiles[0]}.geojson")
+    yield Case("naip_urban_trees, points of no class", (images[0],), (points,), refused="no field 'class'")
     elkton, yellowstone = data / "landsat8_elkton", data / "landsat_landfire_yellowstone"
     for labels in ("labels.geojson", "labels.tif"):
         yield Case(
             f"landsat8_elkton, {labels}", (str(elkton / "landsat8.tif"),), (str(elkton / labels),), band=4
         )
-    for labels in ("labels_lifeform.tif", "evt_landfire220.tif"):
+    for labels in ("labels_lifeform.tif", "evt_landfire220.tif", "tree_canopy_cover_percent.tif"):
         raster = str(yellowstone / "landsat8_sr.tif")
         yield Case(f"landsat8_sr, {labels}", (raster,), (str(yellowstone / labels),), band=2)
     for path in ("naip_sherando", "naip_3607824", "naip_3607717"):
@@ -156,10 +161,13 @@ def walk(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         for w in ("--layer", raster, "--labels", label)
     ]
     model = folder / "model.nirlora"
-    trained = command(
+    train = (
         "train", *words, *case.options, "--backbone", f"galileo-nano:p8={weights}", "--out", str(model),
-        "--max-seconds", str(options.seconds), "--device", "cpu",
+        "--epochs", str(options.epochs), "--steps-per-epoch", str(STEPS_PER_EPOCH), "--device", "cpu",
     )  # fmt: skip
+    if case.refused:
+        return _facts(case, facts) | {"warnings": [], "found": refusal(case, train, folder)}
+    trained = command(*train)
     found: list[str] = []
     seconds, said = 0.0, list(trained["warnings"])
     for number, raster in enumerate((case.rasters[0], *case.maps)):
@@ -174,13 +182,9 @@ def walk(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         said += drawn["warnings"]
         found += check(raster, case.band, map_path, [c["name"] for c in trained["classes"]], drawn)
     miou = trained["metrics"].get("miou")
-    if not case.labels and (miou is None or miou < NEAREST_MIOU):
+    if not case.labels and (miou is None or miou < LEAST_MIOU):
         found.append(f"bright and dark were not learnt: mIoU {miou}")
-    return {
-        "name": case.name,
-        "size": f"{facts['width_px']} x {facts['height_px']}",
-        "type": facts["dtype"],
-        "channels": facts["training_input"],
+    return _facts(case, facts) | {
         "classes": len(trained["classes"]),
         "miou": miou,
         "steps": read_card(model).training["steps"],
@@ -189,6 +193,29 @@ def walk(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(said)),
         "found": found,
     }
+
+
+def _facts(case: Case, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "size": f"{facts['width_px']} x {facts['height_px']}",
+        "type": facts["dtype"],
+        "channels": facts["training_input"],
+        "refused": case.refused,
+    }
+
+
+def refusal(case: Case, words: tuple[str, ...], folder: Path) -> list[str]:
+    """What is wrong with the refusal of a training that cannot be."""
+    before = sorted(folder.iterdir())
+    try:
+        command(*words)
+    except RuntimeError as error:
+        said = str(error)
+    else:
+        return ["it was not refused"]
+    found = [] if case.refused in said and "ended with 2" in said and "hint" in said else [said]
+    return found if sorted(folder.iterdir()) == before else [*found, "something was written"]
 
 
 def draw(path: Path, raster: str, band: int) -> Path:
@@ -254,7 +281,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, default=Path("/tmp/nirlora-walk"), help="models and maps")
-    parser.add_argument("--seconds", type=float, default=60, help="of each training")
+    parser.add_argument("--epochs", type=int, default=10, help=f"of {STEPS_PER_EPOCH} steps, each training")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -274,25 +301,24 @@ def main() -> None:
         kept.write_text(json.dumps(rows, indent=1))
     told = infos(options.data)
     table = list(rows.values())
-    print_table(_COLUMNS, [_row(r) for r in table])
+    print_table(list(_COLUMNS.values()), [_row(r) for r in table])
     print(told)
-    save("walk_cpu", {"benchmark": "walk", "seconds": options.seconds, "rasters": table, "info": told})
+    save(
+        "walk_cpu",
+        {"benchmark": "walk", "steps": options.epochs * STEPS_PER_EPOCH, "rasters": table, "info": told},
+    )
 
 
 def _row(row: dict[str, Any]) -> list[Any]:
-    if "size" not in row:
-        return [row["name"], *[""] * (len(_COLUMNS) - 2), "; ".join(row["found"])]
-    miou = "-" if row["miou"] is None else f"{row['miou']:.2f}"
-    numbers = [row[k] for k in ("size", "type", "channels", "classes")]
-    return [
-        row["name"],
-        *numbers,
-        miou,
-        row["train_s"],
-        row["segment_s"],
-        len(row["warnings"]),
-        "; ".join(row["found"]),
-    ]
+    """Cells of the table, empty where the walk did not get to."""
+    miou = row.get("miou")
+    cells = {
+        **{key: row.get(key, "") for key in _COLUMNS},
+        "miou": f"{miou:.2f}" if miou is not None else "-" if "steps" in row else "",
+        "warnings": len(row.get("warnings", ())),
+        "found": "; ".join(row["found"]) or ("refused, as it should be" if row.get("refused") else ""),
+    }
+    return list(cells.values())
 
 
 if __name__ == "__main__":
