@@ -31,7 +31,7 @@ from nirlora.self_training.state import (
     unpack_scenes,
 )
 from nirlora.self_training.step import StepConfig, iteration
-from nirlora.self_training.student import below, estimate_norms
+from nirlora.self_training.student import below, copy_norms, estimate_norms
 from nirlora.training.checkpoint import save_checkpoint
 from nirlora.training.chips import Chips, prefetch
 from nirlora.training.loop import ShownLoss, validate
@@ -50,6 +50,7 @@ class AdaptConfig:
     rates: Rates
     step: StepConfig  # the teacher's rate follows from the length of a stage
     min_confidence: float = 0.0
+    source_norms: bool = True  # after the warm-up; TransDA's teacher has the target's from the start
     restart: bool = True  # each round starts from the weights that the warm-up started from
     max_seconds: float = 0.0
     seed: int = 0
@@ -164,8 +165,15 @@ def adapt(
                 state.warnings.append(f"{error.message} A killed training could not have been resumed.")
 
     def settle() -> None:
-        """Make the result ready to predict; see :func:`estimate_norms`."""
-        if players.teacher is None:
+        """Make the result ready to predict: in batch norms with the statistics that it was trained with.
+
+        In the warm-up that are the source's, which the student kept: it learns from chips in which rare
+        classes are common, and the target's statistics would judge them by a mixture that it has never seen.
+        """
+        if state.stage == 0 and config.source_norms:
+            if players.teacher is not None:
+                copy_norms(players.teacher, players.student)
+        elif players.teacher is None:
             with accelerator.autocast():
                 images = (torch.from_numpy(b.images).to(accelerator.device) for b in material.probe)
                 estimate_norms(players.student, images)

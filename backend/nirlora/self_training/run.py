@@ -174,6 +174,7 @@ def _adapt(
             class_weights=class_weights([c.train_pixels for c in setup.data.split.counts], recipe.balance),
         ),
         min_confidence=request.min_confidence,
+        source_norms=request.preset != "transda",
         restart=request.round_start == "pretrained",
         max_seconds=request.max_seconds,
         seed=request.seed,
