@@ -10,7 +10,9 @@ The sources are read here and not by Qt's lupdate, which does not know a module'
 from __future__ import annotations
 
 import ast
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -99,9 +101,11 @@ def _translations(source: Path) -> dict[Message, str]:
 
 
 def compile_all(folder: Path = FOLDER) -> None:
-    """Make the ``.qm`` beside every ``.ts``."""
+    """Make the ``.qm`` beside every ``.ts``; several processes and threads may do so at once."""
     for source in folder.glob("nir_lora_*.ts"):
-        part = source.with_suffix(".qm.part")
+        part = source.with_suffix(
+            f".qm.{os.getpid()}.{threading.get_ident()}.part"
+        )  # several may link at once
         part.write_bytes(compile_ts(source.read_bytes()))
         part.replace(source.with_suffix(".qm"))
 

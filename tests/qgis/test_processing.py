@@ -130,7 +130,7 @@ def test_lists_the_algorithms(process):
 
 def test_help_names_parameters_and_choices(process):
     text = process("help", "nirlora:train").out
-    for word in ("CLASS_FIELD", "MAX_SECONDS", "Time limit [s]", "One of: detail, linear, aspp."):
+    for word in ("CLASS_FIELD", "MAX_SECONDS", "Time limit [s]", "One of: detail, linear, aspp, uper."):
         assert word in text
 
 

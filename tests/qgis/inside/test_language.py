@@ -6,6 +6,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QLabel
 from qgis.utils import plugins
 
+from nir_lora_plugin.backend_process import manager
 from nir_lora_plugin.ui.step import StepHeader
 
 
@@ -13,6 +14,7 @@ def started_in(language):
     """The plugin, ended and started again with QGIS's setting at ``language``."""
     plugin = plugins["nir_lora_plugin"]
     plugin.unload()
+    manager._manager = None  # QGIS forgets an unloaded plugin's modules, and with them the closed manager
     QgsSettings().setValue("locale/userLocale", language)
     plugin.initGui()
     return plugin

@@ -323,5 +323,6 @@ def test_batch(field, tmp_path, iface, qtbot):
     qtbot.waitUntil(lambda: sip.isdeleted(dialog) or dialog.runButton().isEnabled(), timeout=60_000)
     if not sip.isdeleted(dialog):
         dialog.close()
+        dialog.deleteLater()  # else QGIS 3.40 crashes over it when it quits
     for path in outputs:
         assert len(np.unique(read(path)[0])) == 3
