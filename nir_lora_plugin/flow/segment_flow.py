@@ -25,7 +25,7 @@ from .readiness import missing_for_segment
 from .session import Later, Session, call, project
 
 _CHECK_WAIT_MS = 150
-_PATIENCE_MS = 30_000
+_PATIENCE_MS = 120_000  # the first import of torch from a slow disk may take a minute
 
 
 class SegmentFlow(QObject):

@@ -46,6 +46,7 @@ class TrainFlow(QObject):
         self._job_id = ""  # of the training that could be taken up again
         self._lost = False  # whether the backend ended while it ran
         self._report = ""
+        self._copy = ""  # scratch file of the last estimate
         self._raster = ""  # path of the last chosen one
         self._planned: Optional[Tuple[TrainRequest, Any]] = None  # with the polygons as they were
         self._is_open = False
@@ -71,6 +72,7 @@ class TrainFlow(QObject):
         """Let go of the running training: it ends with the backend, and can be taken up again."""
         if self._task is not None:
             self._task.let_go()
+        forget_scratch(self._copy)  # of an estimate that nobody has begun
 
     def cancel(self) -> None:
         """Stop the running training; nothing of it stays."""
@@ -123,7 +125,7 @@ class TrainFlow(QObject):
             return
         if (request, drawn) == self._planned:
             return
-        copy = self._training.copy()
+        copy = self._copy = self._training.copy()
         if not copy:
             return
         self._planned = (request, drawn)
