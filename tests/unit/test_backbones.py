@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import pytest
 import timm
@@ -37,6 +38,7 @@ def test_a_spec_says_what_timm_says(spec):
     assert (published.mean, published.std) == (spec.mean, spec.std)
     assert published.license == spec.licence
     assert published.first_conv == "patch_embed.proj"
+    assert spec.revision == "main" or re.fullmatch("[0-9a-f]{40}", spec.revision)  # what a cache can hold
 
 
 @pytest.mark.parametrize(

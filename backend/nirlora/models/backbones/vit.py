@@ -57,6 +57,16 @@ _DINOV2 = "Oquab et al. 2023, DINOv2, arXiv:2304.07193"
 _DINOV3 = "Simeoni et al. 2025, DINOv3, arXiv:2508.10104"
 
 
+# Commits on the hub whose files are known to others. What is not listed is pinned in the model's card by its
+# first download.
+_REVISIONS = {
+    "dinov2-small": "4610ca143709d58a633b6397a74412c2c3842454",
+    "dinov2-large": "47b73eefe95e8d44ec3623f8890bd894b6ea2d6c",
+    "dinov3-small": "3bf4720a82ec2066db88137180ff1f83a675cef0",
+    "dinov3-base": "c6a5fb7d12bbd3cf3b0079253141c3332aaed7da",
+}
+
+
 def _spec(name: str, timm_name: str, patch: int, dim: int, source: str, licence: str) -> BackboneSpec:
     half = "augreg" in timm_name
     satellite = "sat493m" in timm_name
@@ -69,7 +79,7 @@ def _spec(name: str, timm_name: str, patch: int, dim: int, source: str, licence:
         mean=HALF if half else (0.430, 0.411, 0.296) if satellite else IMAGENET_MEAN,
         std=HALF if half else (0.213, 0.156, 0.143) if satellite else IMAGENET_STD,
         hub=f"timm/{timm_name}",
-        revision="main",
+        revision=_REVISIONS.get(name, "main"),
         source=source,
         licence=licence,
         family="vit",
