@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Optional, Sequence
 
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QLineEdit,
     QSizePolicy,
     QSpinBox,
     QToolButton,
@@ -20,6 +21,8 @@ from qgis.PyQt.QtWidgets import (
 
 from nir_lora_plugin.protocol import TrainRequest
 
+from .adapters import adapters, options_of
+from .backbone_combo import BackboneCombo
 from .widgets import QuietCombo, column, label, row
 
 QUICK, THOROUGH, EXPERT = "quick", "thorough", "expert"
@@ -34,6 +37,7 @@ class TrainSettings:
     backbone: str = ""  # "": the default
     pretrained: bool = True
     adapter: str = "lora"
+    adapter_options: Dict[str, str] = field(default_factory=dict)
     rank: int = 4
     head: str = "detail"
     epochs: int = 30
@@ -55,6 +59,7 @@ def apply(settings: TrainSettings, request: TrainRequest) -> TrainRequest:
         backbone=settings.backbone,
         pretrained=settings.pretrained,
         adapter=settings.adapter,
+        adapter_options=dict(settings.adapter_options),
         rank=settings.rank,
         head=settings.head,
         epochs=settings.epochs,
@@ -83,6 +88,7 @@ class TrainSettingsView(QWidget):
         layout.addWidget(self.words_label)
         layout.addWidget(self._form)
         self._modes.buttonClicked.connect(self._on_changed)
+        self._on_adapter()
         self.set_mode(QUICK)
 
     def mode(self) -> str:
@@ -98,7 +104,7 @@ class TrainSettingsView(QWidget):
         """What is chosen. The backbone and the device count in every mode."""
         mode = self.mode()
         own = TrainSettings(
-            backbone=self._backbone(),
+            backbone=self.backbone_combo.backbone(),
             device=str(self.device_combo.currentData()),
             pretrained=self.pretrained_check.isChecked(),
         )
@@ -109,6 +115,7 @@ class TrainSettingsView(QWidget):
             own,
             mode=EXPERT,
             adapter=str(self.adapter_combo.currentData()),
+            adapter_options=options_of(self.options_edit.text()),
             rank=self.rank_spin.value(),
             head=str(self.head_combo.currentData()),
             epochs=10_000 if by_time else self.epochs_spin.value(),
@@ -117,36 +124,13 @@ class TrainSettingsView(QWidget):
 
     def set_backbone(self, name: str) -> None:
         """Choose a backbone by name, or by path of its weights."""
-        place = self.backbone_combo.findData(name)
-        if place >= 0:
-            self.backbone_combo.setCurrentIndex(place)
-        else:
-            self.backbone_combo.setEditText(name)
-            self.backbone_combo.lineEdit().setCursorPosition(0)  # the name matters more than the path
+        self.backbone_combo.choose(name)
         self._on_changed()
 
     def show_backbones(self, backbones: Sequence[Dict[str, Any]]) -> None:
-        """Offer what the backend knows: records with ``name``, and what it says of each."""
-        before = self._backbone()
-        self.backbone_combo.blockSignals(True)
-        self.backbone_combo.clear()
-        self.backbone_combo.addItem(self.tr("Default"), "")
-        for record in backbones:
-            name, cached = str(record.get("name", "")), record.get("cached", record.get("weights_cached"))
-            mark = self.tr(" (on this computer)") if cached else ""
-            self.backbone_combo.addItem(name + mark, name)
-            about = ", ".join(
-                str(v) for k, v in record.items() if k in ("description", "source", "licence") and v
-            )
-            self.backbone_combo.setItemData(self.backbone_combo.count() - 1, about, 3)  # Qt.ToolTipRole
-        self.backbone_combo.blockSignals(False)
-        self.set_backbone(before)
-
-    def _backbone(self) -> str:
-        place = self.backbone_combo.findText(self.backbone_combo.currentText())
-        if place >= 0:
-            return str(self.backbone_combo.itemData(place))
-        return self.backbone_combo.currentText().strip()
+        """Offer what there is: records with ``name``, and what is said of each."""
+        self.backbone_combo.show_backbones(backbones)
+        self._on_changed()
 
     def _on_changed(self, *_: object) -> None:
         mode = self.mode()
@@ -158,12 +142,29 @@ class TrainSettingsView(QWidget):
         self.words_label.setText(words[mode])
         self.words_label.setVisible(bool(words[mode]))
         self._form.setVisible(mode == EXPERT)
-        lora = self.adapter_combo.currentData() == "lora"
-        self.rank_spin.setEnabled(lora)
         by_time = self.limit_combo.currentData() == "minutes"
         self.minutes_spin.setVisible(by_time)
         self.epochs_spin.setVisible(not by_time)
         self.changed.emit()
+
+    def _on_adapter(self, *_: object) -> None:
+        """Show what there is to set of the chosen adapter, and what it is."""
+        chosen = adapters()[self.adapter_combo.currentIndex()]
+        lora = chosen.name == "lora"
+        for widget, shown in (
+            (self._rank_label, lora),
+            (self.rank_spin, lora),
+            (self._options_label, bool(chosen.options)),
+            (self.options_edit, bool(chosen.options)),
+        ):
+            widget.setVisible(shown)
+        self.adapter_combo.setToolTip(chosen.tip)
+        self.options_edit.clear()  # another adapter's are not its own
+        self.options_edit.setPlaceholderText(chosen.options)
+        self.options_edit.setToolTip(
+            self.tr("name=value, several with semicolons between; left empty: {}").format(chosen.options)
+        )
+        self._on_changed()
 
     def _mode_button(self, number: int, title: str) -> QToolButton:
         made = QToolButton()
@@ -179,19 +180,20 @@ class TrainSettingsView(QWidget):
         form = QFormLayout(part)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.backbone_combo = QuietCombo()
-        self.backbone_combo.setEditable(True)
-        self.backbone_combo.addItem(self.tr("Default"), "")
-        self.backbone_combo.setToolTip(self.tr("A name from the list, or a file or folder of weights"))
+        self.backbone_combo = BackboneCombo()
         self.pretrained_check = QCheckBox(self.tr("Start from pretrained weights"))
         self.pretrained_check.setChecked(True)
-        adapters = (("lora", "LoRA"), ("frozen", self.tr("Frozen backbone")), ("full", self.tr("Everything")))
-        self.adapter_combo = _combo(adapters)
+        known = adapters()
+        self.adapter_combo = _combo([(one.name, one.title) for one in known])
+        for place, one in enumerate(known):
+            self.adapter_combo.setItemData(place, one.tip, Qt.ItemDataRole.ToolTipRole)
+        self.options_edit = QLineEdit()
+        self.options_edit.editingFinished.connect(self._on_changed)
         self.rank_spin = QSpinBox()
         self.rank_spin.setRange(1, 256)
         self.rank_spin.setValue(4)
         heads = (("detail", self.tr("Detail")), ("linear", self.tr("Linear")), ("aspp", "ASPP"))
-        self.head_combo = _combo(heads)
+        self.head_combo = _combo((*heads, ("uper", "UPerNet")))
         self.limit_combo = _combo((("minutes", self.tr("Time")), ("epochs", self.tr("Epochs"))))
         self.minutes_spin = QDoubleSpinBox()
         self.minutes_spin.setRange(0.05, 10_000)
@@ -208,21 +210,23 @@ class TrainSettingsView(QWidget):
             ("mps", "GPU (Apple)"),
         )
         self.device_combo = _combo(devices)
-        for title, field in (
+        for title, widget in (
             (self.tr("Backbone"), self.backbone_combo),
             ("", self.pretrained_check),
             (self.tr("Trains"), self.adapter_combo),
             (self.tr("Rank"), self.rank_spin),
+            (self.tr("Options"), self.options_edit),
             (self.tr("Head"), self.head_combo),
         ):
-            form.addRow(title, field)
+            form.addRow(title, widget)
+        self._rank_label, self._options_label = map(form.labelForField, (self.rank_spin, self.options_edit))
         limits = row(self.limit_combo, self.minutes_spin, self.epochs_spin)
         form.addRow(self.tr("Length"), limits)
         form.addRow(self.tr("Device"), self.device_combo)
-        for combo in (self.adapter_combo, self.head_combo, self.limit_combo, self.device_combo):
+        self.adapter_combo.currentIndexChanged.connect(self._on_adapter)
+        for combo in (self.head_combo, self.limit_combo, self.device_combo):
             combo.currentIndexChanged.connect(self._on_changed)
-        self.backbone_combo.currentIndexChanged.connect(self._on_changed)
-        self.backbone_combo.lineEdit().editingFinished.connect(self._on_changed)
+        self.backbone_combo.chosen.connect(self._on_changed)
         self.pretrained_check.toggled.connect(self._on_changed)
         for spin in (self.rank_spin, self.minutes_spin, self.epochs_spin):
             spin.valueChanged.connect(self._on_changed)

@@ -2,6 +2,77 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="de">
 <context>
+    <name>Adapters</name>
+    <message>
+        <source>Small additions to the attention of every block: a good first choice.</source>
+        <translation>Kleine Zusätze zur Aufmerksamkeit jedes Blocks: eine gute erste Wahl.</translation>
+    </message>
+    <message>
+        <source>Only the head</source>
+        <translation>Nur der Kopf</translation>
+    </message>
+    <message>
+        <source>The backbone stays as it is, only the head is trained: fast, for a first look.</source>
+        <translation>Das Backbone bleibt, wie es ist, nur der Kopf wird trainiert: schnell, für einen ersten Blick.</translation>
+    </message>
+    <message>
+        <source>Everything</source>
+        <translation>Alles</translation>
+    </message>
+    <message>
+        <source>The whole backbone is trained: for many polygons, and it makes large model files.</source>
+        <translation>Das ganze Backbone wird trainiert: für viele Polygone; die Modelldateien werden groß.</translation>
+    </message>
+    <message>
+        <source>Only the normalisations of the backbone: very few numbers.</source>
+        <translation>Nur die Normierungen des Backbones: sehr wenige Zahlen.</translation>
+    </message>
+    <message>
+        <source>Only the constant terms (biases) of the backbone: very few numbers.</source>
+        <translation>Nur die konstanten Glieder (Bias) des Backbones: sehr wenige Zahlen.</translation>
+    </message>
+    <message>
+        <source>Adapter, in series</source>
+        <translation>Adapter, in Reihe</translation>
+    </message>
+    <message>
+        <source>A small network behind each half of every block.</source>
+        <translation>Ein kleines Netz hinter jeder Hälfte jedes Blocks.</translation>
+    </message>
+    <message>
+        <source>A small network beside the second half of every block.</source>
+        <translation>Ein kleines Netz neben der zweiten Hälfte jedes Blocks.</translation>
+    </message>
+    <message>
+        <source>Small convolutions beside every block, which see what lies next to each other.</source>
+        <translation>Kleine Faltungen neben jedem Block, die sehen, was nebeneinander liegt.</translation>
+    </message>
+    <message>
+        <source>Small networks behind each half of every block, made of products of still smaller ones.</source>
+        <translation>Kleine Netze hinter jeder Hälfte jedes Blocks, aus Produkten noch kleinerer.</translation>
+    </message>
+    <message>
+        <source>A few learnt tokens that enter before the first block; not for Swin.</source>
+        <translation>Einige gelernte Tokens, die vor dem ersten Block hinzukommen; nicht für Swin.</translation>
+    </message>
+    <message>
+        <source>A few learnt tokens for every block.</source>
+        <translation>Einige gelernte Tokens für jeden Block.</translation>
+    </message>
+    <message>
+        <source>Learnt tokens whose changes a learnt gate lets in, block by block; not for Swin.</source>
+        <translation>Gelernte Tokens, deren Änderungen ein gelerntes Tor Block für Block einlässt; nicht für Swin.</translation>
+    </message>
+    <message>
+        <source>Learnt tokens, keys and values for every block.</source>
+        <translation>Gelernte Tokens, Schlüssel und Werte für jeden Block.</translation>
+    </message>
+    <message>
+        <source>Small networks of several widths, added together, beside the second half of every block.</source>
+        <translation>Kleine Netze mehrerer Breiten, zusammengezählt, neben der zweiten Hälfte jedes Blocks.</translation>
+    </message>
+</context>
+<context>
     <name>Aoi</name>
     <message>
         <source>The visible map cannot be expressed in the layer's coordinate system.</source>
@@ -45,6 +116,21 @@
     <message>
         <source>Save CSV …</source>
         <translation>CSV speichern …</translation>
+    </message>
+</context>
+<context>
+    <name>BackboneCombo</name>
+    <message>
+        <source>Default</source>
+        <translation>Vorgabe</translation>
+    </message>
+    <message>
+        <source>A name from the list, or a file or folder of weights</source>
+        <translation>Ein Name aus der Liste, oder eine Datei oder ein Ordner mit Gewichten</translation>
+    </message>
+    <message>
+        <source> (on this computer)</source>
+        <translation> (auf diesem Rechner)</translation>
     </message>
 </context>
 <context>
@@ -958,6 +1044,62 @@
         <translation>Frühere Karte ersetzen</translation>
     </message>
     <message>
+        <source>Rasters without labels that the model is carried to</source>
+        <translation>Raster ohne Beispiele, auf die das Modell übertragen wird</translation>
+    </message>
+    <message>
+        <source>Self-training: the model teaches itself on them, in rounds.</source>
+        <translation>Selbsttraining: Das Modell unterrichtet sich dort selbst, in Runden.</translation>
+    </message>
+    <message>
+        <source>Labels of those rasters, for scores alone</source>
+        <translation>Beispiele dieser Raster, nur zum Bewerten</translation>
+    </message>
+    <message>
+        <source>Bands of the target rasters</source>
+        <translation>Bänder der Zielraster</translation>
+    </message>
+    <message>
+        <source>Scale the target's pixels by its own range, or as the source's</source>
+        <translation>Pixel des Ziels nach seinem eigenen Wertebereich skalieren, oder wie die der Quelle</translation>
+    </message>
+    <message>
+        <source>What keeps self-training steady</source>
+        <translation>Was das Selbsttraining stabil hält</translation>
+    </message>
+    <message>
+        <source>LoRA, a slow average of the network that teaches (ema), or both.</source>
+        <translation>LoRA, ein langsames Mittel des Netzes als Lehrer (ema), oder beides.</translation>
+    </message>
+    <message>
+        <source>Rounds with pseudo-labels</source>
+        <translation>Runden mit Pseudo-Beispielen</translation>
+    </message>
+    <message>
+        <source>Weights that a round starts from</source>
+        <translation>Gewichte, mit denen eine Runde beginnt</translation>
+    </message>
+    <message>
+        <source>Leave out pseudo-labels less sure than</source>
+        <translation>Pseudo-Beispiele weglassen, die unsicherer sind als</translation>
+    </message>
+    <message>
+        <source>0: none are left out.</source>
+        <translation>0: keine werden weggelassen.</translation>
+    </message>
+    <message>
+        <source>Weight of making both rasters' features alike</source>
+        <translation>Gewicht der Angleichung der Merkmale beider Raster</translation>
+    </message>
+    <message>
+        <source>0: no discriminators.</source>
+        <translation>0: keine Diskriminatoren.</translation>
+    </message>
+    <message>
+        <source>What the discriminator tells apart</source>
+        <translation>Was der Diskriminator unterscheidet</translation>
+    </message>
+    <message>
         <source>Train a model</source>
         <translation>Modell trainieren</translation>
     </message>
@@ -1086,8 +1228,8 @@
         <translation>Voreinstellung</translation>
     </message>
     <message>
-        <source>lora-nir: the protocol of the paper, with a positive class.</source>
-        <translation>lora-nir: das Protokoll der Veröffentlichung, mit einer positiven Klasse.</translation>
+        <source>A paper's protocol: lora-nir with a positive class, transda with target rasters.</source>
+        <translation>Protokoll einer Veröffentlichung: lora-nir mit einer positiven Klasse, transda mit Zielrastern.</translation>
     </message>
     <message>
         <source>Backbone</source>
@@ -1106,12 +1248,28 @@
         <translation>Wie Kanäle in ein für RGB gemachtes Netz kommen</translation>
     </message>
     <message>
+        <source>How channels are normalised</source>
+        <translation>Wie Kanäle normiert werden</translation>
+    </message>
+    <message>
+        <source>backbone: by its mean and deviation; mean: only less the training's mean.</source>
+        <translation>backbone: nach dessen Mittel und Streuung; mean: nur abzüglich des Mittels des Trainings.</translation>
+    </message>
+    <message>
         <source>What of the backbone is trained</source>
         <translation>Was vom Backbone trainiert wird</translation>
     </message>
     <message>
         <source>lora: low-rank additions; frozen: nothing; full: everything.</source>
         <translation>lora: Ergänzungen von kleinem Rang; frozen: nichts; full: alles.</translation>
+    </message>
+    <message>
+        <source>Options of the adapter</source>
+        <translation>Optionen des Adapters</translation>
+    </message>
+    <message>
+        <source>NAME=VALUE, several with semicolons between. A wrong name lists them.</source>
+        <translation>NAME=WERT, mehrere durch Semikolon getrennt. Ein falscher Name zählt sie auf.</translation>
     </message>
     <message>
         <source>LoRA rank</source>
@@ -1126,8 +1284,8 @@
         <translation>Die Ergänzungen werden mit Alpha / Rang skaliert. 0: Alpha ist der Rang.</translation>
     </message>
     <message>
-        <source>Blocks that get LoRA</source>
-        <translation>Blöcke, die LoRA bekommen</translation>
+        <source>Blocks that are adapted</source>
+        <translation>Blöcke, die angepasst werden</translation>
     </message>
     <message>
         <source>all, or last:4 for the last four.</source>
@@ -2135,14 +2293,6 @@
         <translation>Experte</translation>
     </message>
     <message>
-        <source>Default</source>
-        <translation>Standard</translation>
-    </message>
-    <message>
-        <source> (on this computer)</source>
-        <translation> (auf diesem Rechner)</translation>
-    </message>
-    <message>
         <source>Two minutes at most: a first map, to see where more polygons are needed.</source>
         <translation>Höchstens zwei Minuten: eine erste Karte, um zu sehen, wo mehr Polygone nötig sind.</translation>
     </message>
@@ -2151,20 +2301,12 @@
         <translation>Bis sich die zurückgehaltenen Polygone nicht mehr verbessern, höchstens eine Stunde.</translation>
     </message>
     <message>
-        <source>A name from the list, or a file or folder of weights</source>
-        <translation>Ein Name aus der Liste, oder eine Datei oder ein Ordner mit Gewichten</translation>
+        <source>name=value, several with semicolons between; left empty: {}</source>
+        <translation>Name=Wert, mehrere durch Semikolon getrennt; leer: {}</translation>
     </message>
     <message>
         <source>Start from pretrained weights</source>
         <translation>Mit vortrainierten Gewichten beginnen</translation>
-    </message>
-    <message>
-        <source>Frozen backbone</source>
-        <translation>Eingefrorener Backbone</translation>
-    </message>
-    <message>
-        <source>Everything</source>
-        <translation>Alles</translation>
     </message>
     <message>
         <source>Detail</source>
@@ -2201,6 +2343,10 @@
     <message>
         <source>Rank</source>
         <translation>Rang</translation>
+    </message>
+    <message>
+        <source>Options</source>
+        <translation>Optionen</translation>
     </message>
     <message>
         <source>Head</source>
