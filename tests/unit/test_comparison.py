@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -152,6 +153,14 @@ def test_the_plot_shows_every_adapter_and_every_seed(tmp_path):
     write_plot(tmp_path / "plot.png", rows, "title")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
     assert [p.name for p in tmp_path.iterdir()] == ["plot.png"]
+
+
+def test_the_plot_writes_every_value_beside_its_bar_and_does_not_need_all():
+    rows = [make_row("a", [record(0.5)]), replace(make_row("b", [record(0.25)]), peak_memory_mb=float("nan"))]
+    rows[0] = replace(rows[0], trainable_share=1.0, seconds_per_step=12345.0, peak_memory_mb=0.25)
+    panels = draw(rows, "title").axes[1:]
+    written = [[text.get_text() for text in panel.texts] for panel in panels]
+    assert written == [["20", "100"], ["1", "12,345"], ["", "0.25"], ["3", "3"]]
 
 
 def test_the_clock_is_the_median_of_the_gaps(monkeypatch):

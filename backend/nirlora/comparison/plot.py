@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from nirlora.errors import OutputError
 from nirlora.protocol import CompareRow
 
 _INK, _GREY, _BLUE, _ORANGE = "#1d2733", "#8a94a0", "#1f6f9e", "#c8601a"
+_WIDE = 20.0  # times the smallest value: a linear axis would show that as nothing
+_ROOM = 1.45  # times the longest bar, for its value
 
 
 def write_plot(path: Path, rows: Sequence[CompareRow], title: str) -> None:
@@ -39,10 +44,10 @@ def draw(rows: Sequence[CompareRow], title: str) -> Figure:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 5, sharey=True, width_ratios=(2.2, 1, 1, 1, 1))
     _scores(panels[0], ordered)
-    _bars(panels[1], [100 * r.trainable_share for r in ordered], "trained, % of all", log=True)
+    _bars(panels[1], [100 * r.trainable_share for r in ordered], "trained, % of all")
     _bars(panels[2], [r.seconds_per_step for r in ordered], "seconds a step")
     _bars(panels[3], [r.peak_memory_mb for r in ordered], "peak memory, MB")
-    _bars(panels[4], [r.file_bytes / 1e6 for r in ordered], "file, MB", log=True)
+    _bars(panels[4], [r.file_bytes / 1e6 for r in ordered], "file, MB")
     panels[0].set_yticks(range(len(ordered)), [r.adapter for r in ordered])
     figure.suptitle(title, color=_INK, fontsize=11)
     return figure
@@ -59,12 +64,23 @@ def _scores(axes: Axes, rows: Sequence[CompareRow]) -> None:
     _plain(axes)
 
 
-def _bars(axes: Axes, values: Sequence[float], label: str, *, log: bool = False) -> None:
-    axes.barh(range(len(values)), values, color=_ORANGE, height=0.55)
-    if log:
-        axes.set_xscale("log")
+def _bars(axes: Axes, values: Sequence[float], label: str) -> None:
+    """Bars with their values; the square root keeps the small ones of a wide range visible."""
+    drawn = axes.barh(range(len(values)), values, color=_ORANGE, height=0.55)
+    axes.bar_label(drawn, [_short(value) for value in values], padding=3, fontsize=8, color=_INK)
+    known = [value for value in values if math.isfinite(value) and value > 0]
+    if known and max(known) > _WIDE * min(known):
+        axes.set_xscale("function", functions=(_root, np.square))
+        label += "\n(lengths: square root)"
+    axes.set_xlim(0, _ROOM * max(known, default=1.0))
+    axes.set_xticks([])
     axes.set_xlabel(label, color=_INK)
     _plain(axes)
+    axes.spines["bottom"].set_visible(False)
+
+
+def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.maximum(values, 0.0))
 
 
 def _plain(axes: Axes) -> None:
@@ -72,3 +88,8 @@ def _plain(axes: Axes) -> None:
     axes.tick_params(colors=_INK)
     axes.grid(axis="x", color=_GREY, alpha=0.25)
     axes.set_axisbelow(True)
+
+
+def _short(value: float) -> str:
+    """Three digits, never in powers of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
