@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from .errors import BackendError, BackendGone
 from .protocol import (
     FINISHED_STATES,
+    AdaptRequest,
     ErrorInfo,
     EvaluateRequest,
     ExportRequest,
@@ -30,7 +31,7 @@ from .translation import translate
 
 _tr = partial(translate, "Client")
 
-Request = Union[TrainRequest, SegmentRequest, EvaluateRequest, ExportRequest]
+Request = Union[TrainRequest, AdaptRequest, SegmentRequest, EvaluateRequest, ExportRequest]
 T = TypeVar("T")
 
 READING_S = 300.0  # routes that open rasters or models may take this long
@@ -130,6 +131,10 @@ class Client:
     def plan(self, request: TrainRequest) -> Dict[str, Any]:
         """What a training would do: counts, estimate, warnings; trains nothing."""
         return _object(self._call("POST", "/v1/plan", to_dict(request), READING_S))
+
+    def plan_adaptation(self, request: AdaptRequest) -> Dict[str, Any]:
+        """What adapting a backbone would do: steps, estimate, warnings; trains nothing."""
+        return _object(self._call("POST", "/v1/plan-adaptation", to_dict(request), READING_S))
 
     def check(self, request: SegmentRequest) -> Tuple[List[ErrorInfo], List[str]]:
         """Whether the model fits the raster: (problems, warnings)."""

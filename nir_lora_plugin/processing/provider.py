@@ -9,12 +9,13 @@ from qgis.PyQt.QtGui import QIcon
 
 from nir_lora_plugin import paths
 
+from .adapt import AdaptAlgorithm
 from .evaluate import EvaluateAlgorithm
 from .export import ExportAlgorithm
 from .segment import SegmentAlgorithm
 from .train import TrainAlgorithm
 
-ALGORITHMS = (TrainAlgorithm, SegmentAlgorithm, EvaluateAlgorithm, ExportAlgorithm)
+ALGORITHMS = (TrainAlgorithm, AdaptAlgorithm, SegmentAlgorithm, EvaluateAlgorithm, ExportAlgorithm)
 
 
 class NirLoraProvider(QgsProcessingProvider):

@@ -13,7 +13,7 @@
     </message>
     <message>
         <source>The backbone stays as it is, only the head is trained: fast, for a first look.</source>
-        <translation>Das Backbone bleibt, wie es ist, nur der Kopf wird trainiert: schnell, für einen ersten Blick.</translation>
+        <translation>Der Backbone bleibt, wie er ist, nur der Kopf wird trainiert: schnell, für einen ersten Blick.</translation>
     </message>
     <message>
         <source>Everything</source>
@@ -21,7 +21,7 @@
     </message>
     <message>
         <source>The whole backbone is trained: for many polygons, and it makes large model files.</source>
-        <translation>Das ganze Backbone wird trainiert: für viele Polygone; die Modelldateien werden groß.</translation>
+        <translation>Der ganze Backbone wird trainiert: für viele Polygone; die Modelldateien werden groß.</translation>
     </message>
     <message>
         <source>Only the normalisations of the backbone: very few numbers.</source>
@@ -122,7 +122,7 @@
     <name>BackboneCombo</name>
     <message>
         <source>Default</source>
-        <translation>Vorgabe</translation>
+        <translation>Standard</translation>
     </message>
     <message>
         <source>A name from the list, or a file or folder of weights</source>
@@ -768,6 +768,206 @@
 <context>
     <name>Processing</name>
     <message>
+        <source>Adapt to rasters without labels</source>
+        <translation>An Raster ohne Labels anpassen</translation>
+    </message>
+    <message>
+        <source>Lets a network get used to rasters that nobody has labelled.</source>
+        <translation>Gewöhnt ein Netz an Raster, für die es keine Labels gibt.</translation>
+    </message>
+    <message>
+        <source>Goes on with the pretraining of a backbone on rasters without labels (ExPLoRA), so that it knows the sensor and the fields before it is trained on a few polygons. The file that comes out is a backbone of trainings: give it to Train a model as Backbone. A training is better for it on some fields and not on others: compare.</source>
+        <translation>Setzt das Vortraining eines Backbones auf Rastern ohne Labels fort (ExPLoRA), damit er Sensor und Felder kennt, bevor er mit wenigen Polygonen trainiert wird. Die Datei, die entsteht, ist ein Backbone für Trainings: Geben Sie sie bei „Modell trainieren“ als Backbone an. Auf manchen Feldern ist ein Training damit besser, auf anderen nicht: Vergleichen Sie.</translation>
+    </message>
+    <message>
+        <source>Rasters</source>
+        <translation>Raster</translation>
+    </message>
+    <message>
+        <source>Every valid pixel is looked at; labels are not needed.</source>
+        <translation>Jedes gültige Pixel wird betrachtet; Labels sind nicht nötig.</translation>
+    </message>
+    <message>
+        <source>Adapted backbone</source>
+        <translation>Angepasster Backbone</translation>
+    </message>
+    <message>
+        <source>NIR-LoRA backbone (*.nirlora-backbone)</source>
+        <translation>NIR-LoRA-Backbone (*.nirlora-backbone)</translation>
+    </message>
+    <message>
+        <source>Report</source>
+        <translation>Bericht</translation>
+    </message>
+    <message>
+        <source>HTML page (*.html)</source>
+        <translation>HTML-Seite (*.html)</translation>
+    </message>
+    <message>
+        <source>Left out: beside the backbone.</source>
+        <translation>Ohne Angabe: neben dem Backbone.</translation>
+    </message>
+    <message>
+        <source>Steps</source>
+        <translation>Schritte</translation>
+    </message>
+    <message>
+        <source>Loss at the start</source>
+        <translation>Verlust am Anfang</translation>
+    </message>
+    <message>
+        <source>Loss at the end</source>
+        <translation>Verlust am Ende</translation>
+    </message>
+    <message>
+        <source>Time [s]</source>
+        <translation>Zeit [s]</translation>
+    </message>
+    <message>
+        <source>There is no raster to adapt to.</source>
+        <translation>Es gibt kein Raster zum Anpassen.</translation>
+    </message>
+    <message>
+        <source>What the backbone gets used to: nir, or nir,red,green, or band numbers such as 5,4,3. Left out: the near-infrared band, found by name, wavelength or sensor.</source>
+        <translation>Woran sich der Backbone gewöhnt: nir, oder nir,red,green, oder Bandnummern wie 5,4,3. Ohne Angabe: das Nahinfrarotband, gefunden nach Name, Wellenlänge oder Sensor.</translation>
+    </message>
+    <message>
+        <source>Backbone</source>
+        <translation>Backbone</translation>
+    </message>
+    <message>
+        <source>What to go on with: a name, a file or folder of weights, or an adapted backbone. Left out: the default.</source>
+        <translation>Womit es weitergeht: ein Name, eine Datei oder ein Ordner mit Gewichten, oder ein angepasster Backbone. Ohne Angabe: der Standard.</translation>
+    </message>
+    <message>
+        <source>How it learns</source>
+        <translation>Wie er lernt</translation>
+    </message>
+    <message>
+        <source>mae: by drawing hidden parts of the image; dino: by agreeing on different views of a place, several times slower and for large batches.</source>
+        <translation>mae: indem er verdeckte Teile des Bildes zeichnet; dino: indem verschiedene Ansichten eines Ortes übereinstimmen, um ein Mehrfaches langsamer und für große Stapel.</translation>
+    </message>
+    <message>
+        <source>Time limit [s]</source>
+        <translation>Zeitgrenze [s]</translation>
+    </message>
+    <message>
+        <source>The run plans to be finished by then. 0: no limit.</source>
+        <translation>Der Lauf wird so geplant, dass er bis dahin fertig ist. 0: keine Grenze.</translation>
+    </message>
+    <message>
+        <source>Start from pretrained weights</source>
+        <translation>Mit vortrainierten Gewichten beginnen</translation>
+    </message>
+    <message>
+        <source>How bands enter a network made for RGB</source>
+        <translation>Wie Kanäle in ein für RGB gemachtes Netz kommen</translation>
+    </message>
+    <message>
+        <source>Blocks that train whole</source>
+        <translation>Blöcke, die ganz trainiert werden</translation>
+    </message>
+    <message>
+        <source>last; 1,last; numbers from 1; none; all. Left out: last, or all of a network with random weights.</source>
+        <translation>last; 1,last; Nummern ab 1; none; all. Ohne Angabe: last, oder bei einem Netz mit Zufallsgewichten all.</translation>
+    </message>
+    <message>
+        <source>LoRA rank in the other blocks</source>
+        <translation>LoRA-Rang in den anderen Blöcken</translation>
+    </message>
+    <message>
+        <source>LoRA alpha</source>
+        <translation>LoRA-Alpha</translation>
+    </message>
+    <message>
+        <source>The additions are scaled by alpha / rank. 0: alpha is the rank.</source>
+        <translation>Die Ergänzungen werden mit Alpha / Rang skaliert. 0: Alpha ist der Rang.</translation>
+    </message>
+    <message>
+        <source>Whether the entry of the network trains</source>
+        <translation>Ob der Eingang des Netzes trainiert wird</translation>
+    </message>
+    <message>
+        <source>auto: if the bands are new to it.</source>
+        <translation>auto: falls ihm die Bänder neu sind.</translation>
+    </message>
+    <message>
+        <source>Zoom [model input pixels per raster pixel]</source>
+        <translation>Zoom [Eingabepixel des Modells je Rasterpixel]</translation>
+    </message>
+    <message>
+        <source>More finds finer detail and takes longer. 0: chosen.</source>
+        <translation>Mehr findet feinere Einzelheiten und dauert länger. 0: wird gewählt.</translation>
+    </message>
+    <message>
+        <source>Side of a training chip [raster pixels]</source>
+        <translation>Seitenlänge eines Trainingsausschnitts [Rasterpixel]</translation>
+    </message>
+    <message>
+        <source>0: chosen.</source>
+        <translation>0: wird gewählt.</translation>
+    </message>
+    <message>
+        <source>mae: share of hidden parts</source>
+        <translation>mae: Anteil verdeckter Teile</translation>
+    </message>
+    <message>
+        <source>mae: file with weights of a published decoder</source>
+        <translation>mae: Datei mit Gewichten eines veröffentlichten Decoders</translation>
+    </message>
+    <message>
+        <source>Left out: a new decoder.</source>
+        <translation>Ohne Angabe: ein neuer Decoder.</translation>
+    </message>
+    <message>
+        <source>mae: LoRA rank in a published decoder</source>
+        <translation>mae: LoRA-Rang in einem veröffentlichten Decoder</translation>
+    </message>
+    <message>
+        <source>dino: how the teacher is balanced</source>
+        <translation>dino: wie der Lehrer ausgewogen wird</translation>
+    </message>
+    <message>
+        <source>dino: size of the head</source>
+        <translation>dino: Größe des Kopfs</translation>
+    </message>
+    <message>
+        <source>dino: small views of each chip</source>
+        <translation>dino: kleine Ansichten je Ausschnitt</translation>
+    </message>
+    <message>
+        <source>Chips at a time</source>
+        <translation>Ausschnitte auf einmal</translation>
+    </message>
+    <message>
+        <source>Times as many for each step</source>
+        <translation>Mal so viele für jeden Schritt</translation>
+    </message>
+    <message>
+        <source>Learning rate</source>
+        <translation>Lernrate</translation>
+    </message>
+    <message>
+        <source>Seed of everything random</source>
+        <translation>Startwert alles Zufälligen</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>Go on from the last checkpoint of the same run.</source>
+        <translation>Vom letzten Zwischenstand desselben Laufs weitermachen.</translation>
+    </message>
+    <message>
+        <source>Replace an existing backbone</source>
+        <translation>Einen vorhandenen Backbone ersetzen</translation>
+    </message>
+    <message>
+        <source>0: no LoRA.</source>
+        <translation>0: kein LoRA.</translation>
+    </message>
+    <message>
         <source>The job was stopped.</source>
         <translation>Der Auftrag wurde beendet.</translation>
     </message>
@@ -888,10 +1088,6 @@
         <translation>ONNX (*.onnx)</translation>
     </message>
     <message>
-        <source>0: chosen.</source>
-        <translation>0: wird gewählt.</translation>
-    </message>
-    <message>
         <source>Side of a tile [raster pixels]</source>
         <translation>Seitenlänge einer Kachel [Rasterpixel]</translation>
     </message>
@@ -988,10 +1184,6 @@
         <translation>Kartierte Pixel</translation>
     </message>
     <message>
-        <source>Time [s]</source>
-        <translation>Zeit [s]</translation>
-    </message>
-    <message>
         <source>Table of areas</source>
         <translation>Flächentabelle</translation>
     </message>
@@ -1045,7 +1237,7 @@
     </message>
     <message>
         <source>Rasters without labels that the model is carried to</source>
-        <translation>Raster ohne Beispiele, auf die das Modell übertragen wird</translation>
+        <translation>Raster ohne Labels, auf die das Modell übertragen wird</translation>
     </message>
     <message>
         <source>Self-training: the model teaches itself on them, in rounds.</source>
@@ -1053,7 +1245,7 @@
     </message>
     <message>
         <source>Labels of those rasters, for scores alone</source>
-        <translation>Beispiele dieser Raster, nur zum Bewerten</translation>
+        <translation>Labels dieser Raster, nur zum Bewerten</translation>
     </message>
     <message>
         <source>Bands of the target rasters</source>
@@ -1073,7 +1265,7 @@
     </message>
     <message>
         <source>Rounds with pseudo-labels</source>
-        <translation>Runden mit Pseudo-Beispielen</translation>
+        <translation>Runden mit Pseudo-Labelsn</translation>
     </message>
     <message>
         <source>Weights that a round starts from</source>
@@ -1081,7 +1273,7 @@
     </message>
     <message>
         <source>Leave out pseudo-labels less sure than</source>
-        <translation>Pseudo-Beispiele weglassen, die unsicherer sind als</translation>
+        <translation>Pseudo-Labels weglassen, die unsicherer sind als</translation>
     </message>
     <message>
         <source>0: none are left out.</source>
@@ -1112,10 +1304,6 @@
         <translation>Trainiert ein Modell mit den gelabelten Pixeln eines oder mehrerer Raster: Einige Polygone mit je einer Klasse genügen, was kein Label hat, bleibt unbeachtet. Ein Teil der Polygone wird zurückgehalten, und die Bewertung sagt, wie gut das Modell dort ist.</translation>
     </message>
     <message>
-        <source>Rasters</source>
-        <translation>Raster</translation>
-    </message>
-    <message>
         <source>Labels: polygons, points or a raster of classes</source>
         <translation>Labels: Polygone, Punkte oder ein Raster von Klassen</translation>
     </message>
@@ -1130,14 +1318,6 @@
     <message>
         <source>NIR-LoRA model (*.nirlora)</source>
         <translation>NIR-LoRA-Modell (*.nirlora)</translation>
-    </message>
-    <message>
-        <source>Report</source>
-        <translation>Bericht</translation>
-    </message>
-    <message>
-        <source>HTML page (*.html)</source>
-        <translation>HTML-Seite (*.html)</translation>
     </message>
     <message>
         <source>Left out: beside the model.</source>
@@ -1184,10 +1364,6 @@
         <translation>Was das Modell sieht: nir, oder nir,red,green, oder Kanalnummern wie 5,4,3, oder ein Index wie ndvi. Ohne Angabe: der Nahinfrarotkanal, gefunden über Name, Wellenlänge oder Sensor.</translation>
     </message>
     <message>
-        <source>Time limit [s]</source>
-        <translation>Zeitgrenze [s]</translation>
-    </message>
-    <message>
         <source>The training plans to be finished by then. 0: no limit.</source>
         <translation>Bis dahin will das Training fertig sein. 0: keine Grenze.</translation>
     </message>
@@ -1232,20 +1408,8 @@
         <translation>Protokoll einer Veröffentlichung: lora-nir mit einer positiven Klasse, transda mit Zielrastern.</translation>
     </message>
     <message>
-        <source>Backbone</source>
-        <translation>Backbone</translation>
-    </message>
-    <message>
         <source>A name, or a file or folder of weights. Left out: the default.</source>
         <translation>Ein Name, oder eine Datei oder ein Ordner mit Gewichten. Ohne Angabe: der Standard.</translation>
-    </message>
-    <message>
-        <source>Start from pretrained weights</source>
-        <translation>Mit vortrainierten Gewichten beginnen</translation>
-    </message>
-    <message>
-        <source>How bands enter a network made for RGB</source>
-        <translation>Wie Kanäle in ein für RGB gemachtes Netz kommen</translation>
     </message>
     <message>
         <source>How channels are normalised</source>
@@ -1276,14 +1440,6 @@
         <translation>LoRA-Rang</translation>
     </message>
     <message>
-        <source>LoRA alpha</source>
-        <translation>LoRA-Alpha</translation>
-    </message>
-    <message>
-        <source>The additions are scaled by alpha / rank. 0: alpha is the rank.</source>
-        <translation>Die Ergänzungen werden mit Alpha / Rang skaliert. 0: Alpha ist der Rang.</translation>
-    </message>
-    <message>
         <source>Blocks that are adapted</source>
         <translation>Blöcke, die angepasst werden</translation>
     </message>
@@ -1300,18 +1456,6 @@
         <translation>Dilatationsraten des aspp-Kopfs</translation>
     </message>
     <message>
-        <source>Zoom [model input pixels per raster pixel]</source>
-        <translation>Zoom [Eingabepixel des Modells je Rasterpixel]</translation>
-    </message>
-    <message>
-        <source>More finds finer detail and takes longer. 0: chosen.</source>
-        <translation>Mehr findet feinere Einzelheiten und dauert länger. 0: wird gewählt.</translation>
-    </message>
-    <message>
-        <source>Side of a training chip [raster pixels]</source>
-        <translation>Seitenlänge eines Trainingsausschnitts [Rasterpixel]</translation>
-    </message>
-    <message>
         <source>Chips per step</source>
         <translation>Ausschnitte je Schritt</translation>
     </message>
@@ -1320,24 +1464,12 @@
         <translation>Schritte je Epoche</translation>
     </message>
     <message>
-        <source>Learning rate</source>
-        <translation>Lernrate</translation>
-    </message>
-    <message>
         <source>Stop after epochs without a better score</source>
         <translation>Aufhören nach Epochen ohne bessere Bewertung</translation>
     </message>
     <message>
         <source>0: never.</source>
         <translation>0: nie.</translation>
-    </message>
-    <message>
-        <source>Seed of everything random</source>
-        <translation>Startwert alles Zufälligen</translation>
-    </message>
-    <message>
-        <source>Resume</source>
-        <translation>Fortsetzen</translation>
     </message>
     <message>
         <source>Go on from the last checkpoint of the same training.</source>

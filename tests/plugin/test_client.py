@@ -9,7 +9,15 @@ from fake_backend import CUT, PING, TOKEN, FakeBackend, event, job
 from nir_lora_plugin import client as client_module
 from nir_lora_plugin.client import Client
 from nir_lora_plugin.errors import BackendError, BackendGone
-from nir_lora_plugin.protocol import ErrorInfo, Health, JobRecord, LayerRef, SegmentRequest, TrainRequest
+from nir_lora_plugin.protocol import (
+    AdaptRequest,
+    ErrorInfo,
+    Health,
+    JobRecord,
+    LayerRef,
+    SegmentRequest,
+    TrainRequest,
+)
 
 HEALTH = {"protocol": 1, "version": "0.1.0", "pid": 7, "worker": "ready", "device": "cpu"}
 LAYER = LayerRef("/data/field.tif", "", -1.0, "EPSG:32633")
@@ -55,6 +63,7 @@ def test_every_route(fake, client):
         "GET /v1/models?folder=%2Fm+1&folder=%2Fn": (200, {"models": [model]}),
         "POST /v1/inspect": (200, {"kind": "raster"}),
         "POST /v1/plan": (200, {"seconds": 5}),
+        "POST /v1/plan-adaptation": (200, {"steps": 7}),
         "POST /v1/check": (200, {"problems": [error], "warnings": ["blurred"]}),
         "GET /v1/backbones": (200, {"backbones": [{"name": "vit"}]}),
         "POST /v1/shutdown": (202, {}),
@@ -69,6 +78,8 @@ def test_every_route(fake, client):
     assert client.models(["/m 1", "/n"])[0].classes == ("crop",)
     assert client.inspect("/x.tif") == {"kind": "raster"}
     assert client.plan(TrainRequest((LAYER,))) == {"seconds": 5}
+    assert client.plan_adaptation(AdaptRequest((LAYER,), objective="dino")) == {"steps": 7}
+    assert fake.seen[-1].body["objective"] == "dino"
     assert client.check(SEGMENT) == ([ErrorInfo(**error)], ["blurred"])
     assert client.backbones() == [{"name": "vit"}]
     client.shutdown()

@@ -124,7 +124,7 @@ def assert_map_of(field: Field, path: str) -> None:
 
 def test_lists_the_algorithms(process):
     done = process("list")
-    for name in ("train", "segment", "evaluate", "export"):
+    for name in ("train", "adapt", "segment", "evaluate", "export"):
         assert f"nirlora:{name}\t" in done.out
 
 

@@ -50,6 +50,7 @@ TINY = {
 # Fields of requests that are layers and files, and so parameters of other names.
 NOT_OPTIONS = {
     "train": {"layers", "out", "report", "target_layers"},
+    "adapt": {"layers", "out", "report"},
     "segment": {"layer", "model", "out", "confidence", "probabilities", "polygons", "aoi"},
     "evaluate": {"layer", "model"},
     "export": {"layer", "model", "out"},
@@ -98,7 +99,7 @@ def field(tmp_path_factory):
 def test_ids_never_change():
     provider = QgsApplication.processingRegistry().providerById("nirlora")
     names = {found.name() for found in provider.algorithms()}
-    assert names == {"train", "segment", "evaluate", "export"} == {cls.kind for cls in ALGORITHMS}
+    assert names == {"train", "adapt", "segment", "evaluate", "export"} == {cls.kind for cls in ALGORITHMS}
     assert not provider.supportsNonFileBasedOutput()
     assert not provider.icon().isNull()
 
