@@ -147,13 +147,15 @@ def display(folder: Path) -> Iterator[str]:
 
 def qgis_environment(qgis: Installation, folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """Environment of a QGIS process whose traces (state, runtime files) stay in ``folder``."""
-    runtime = folder / "runtime"
+    runtime, temporary = folder / "runtime", folder / "tmp"
     runtime.mkdir(mode=0o700, exist_ok=True)
+    temporary.mkdir(exist_ok=True)
     paths = [qgis.environment.get("PYTHONPATH", ""), str(test_tools())]
     return {
         **clean_environment(),
         **qgis.environment,
         "XDG_RUNTIME_DIR": str(runtime),
+        "TMPDIR": str(temporary),
         "NIRLORA_STATE_DIR": str(folder / "state"),
         "NIRLORA_PYTHON": backend_python(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
