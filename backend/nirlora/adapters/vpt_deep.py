@@ -29,7 +29,7 @@ SPEC = AdapterSpec(
     name="vpt-deep",
     apply=apply,
     merge=nothing_to_merge,
-    learning_rate=8e-4,
+    learning_rate=3.2e-3,
     defaults=VPTOptions(),
     source="Jia et al. 2022, Visual prompt tuning, arXiv:2203.12119; start and defaults of its code, "
     "KMnP/vpt",
