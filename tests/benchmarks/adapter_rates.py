@@ -2,8 +2,8 @@
 
     python tests/benchmarks/adapter_rates.py --seed 10 bitfit@8e-4 bitfit@3.2e-3 vpt-deep@8e-4 vpt-deep@3.2e-3
 
-``NAME@RATE`` trains the adapter with that rate in place of its own (for a token width of 768, as in the specs)
-on the near-infrared band, and scores its maps of the tested half. A line is added for each.
+``NAME@RATE`` trains the adapter with that rate in place of its own (both for a token width of 768) on the
+near-infrared band, and scores its maps of the tested half. A line is added for each.
 """
 
 from __future__ import annotations
