@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,24 @@ def test_questions_that_need_torch(backend, trained):
     request = to_dict(tiny_training(trained.raster, class_field="nothing"))
     answer = backend.ask("POST", "/v1/plan", request)
     assert (answer.status, answer.error["code"]) == (422, "bad_labels")
+
+
+@pytest.mark.timeout(300)
+def test_all_that_is_asked_of_a_backend_that_has_just_started(launch, trained, tmp_path):
+    """As the dock does when it opens: the worker still imports torch, and must not do so twice at once."""
+    backend = launch()
+    model = str(trained.raster.with_name("field.nirlora"))
+    asked = [
+        ("GET", "/v1/backbones", None),
+        ("POST", "/v1/inspect", {"path": model}),
+        ("POST", "/v1/plan", to_dict(tiny_training(trained.raster))),
+    ]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = [pool.submit(backend.ask, *question) for question in asked]
+        request = SegmentRequest(LayerRef(str(trained.raster)), model, str(tmp_path / "map.tif"))
+        record = backend.run("segment", request)
+    assert record["state"] == "done", record["error"]
+    assert [answer.result().status for answer in answers] == [200] * len(asked)
 
 
 def test_a_model_that_does_not_fit_is_named_before_the_run(backend, trained, tmp_path):

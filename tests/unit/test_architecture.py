@@ -195,6 +195,13 @@ def test_the_server_needs_no_torch():
     assert not loaded_after(f"import {', '.join(serving)}") & (HEAVY)
 
 
+def test_a_map_waits_for_no_import_that_it_does_not_need():
+    """The first map of a session waits for the worker's imports; what scores and plots is slow to import."""
+    loaded = loaded_after("import nirlora.jobs.execute, nirlora; nirlora.segment")
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "torchmetrics"}
+
+
 def test_rasters_and_labels_without_torch():
     names = ", ".join(n for n in OURS if layer(n) in ("raster", "bands", "vector"))
     assert "torch" not in loaded_after(f"import {names}")

@@ -11,6 +11,7 @@ import torch
 
 from nirlora import api
 from nirlora.errors import DeviceError
+from nirlora.inference.segment import segment
 from nirlora.jobs.kinds import job_kind
 from nirlora.jobs.warm import WarmModel
 from nirlora.protocol import (
@@ -50,7 +51,7 @@ def execute(kind: str, data: dict[str, Any], report: Reporter, warm: WarmModel) 
     request: Any = from_dict(job_kind(kind).request, data)
     load = warm.loader(lambda text: report.progress(Progress("prepare", 0.0, text)))
     if kind == "segment":
-        return to_dict(api.segment(request, report.progress, load))
+        return to_dict(segment(request, report.progress, load))
     if kind == "evaluate":
         return to_dict(api.evaluate(request, report.progress, load))
     warm.forget()  # all memory to what comes

@@ -25,7 +25,7 @@ def _plan(argument: Any) -> dict[str, Any]:
 
 
 def _plan_adaptation(argument: Any) -> dict[str, Any]:
-    from nirlora.adaptation.plan import plan_adaptation
+    from nirlora.api import plan_adaptation
 
     return plan_adaptation(from_dict(AdaptRequest, argument, where="request"))
 

@@ -42,6 +42,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._wishes: dict[str, bool] = {}  # job -> keep, of those to be cancelled
+        self._loaded = threading.Event()  # torch and what stands on it
 
     def listen(self, lines: BinaryIO) -> None:
         """Take messages until there are no more; then the backend is gone, and so is this process."""
@@ -57,6 +58,7 @@ class Worker:
         """Answer what is asked, for ever."""
         from nirlora.jobs.questions import answer
 
+        self._loaded.wait()  # two threads that import torch's libraries at once get in each other's way
         while True:
             asked = self._questions.get()
 
@@ -72,6 +74,7 @@ class Worker:
         from nirlora.jobs.warm import WarmModel
 
         warm = WarmModel()
+        self._loaded.set()
         self._tell("ready", device=describe_device(resolve_device("auto")))
         while True:
             job = self._jobs.get()
