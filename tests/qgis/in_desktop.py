@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from qgis.utils import iface
 
 FOLDER = Path(os.environ["NIRLORA_INNER_FOLDER"])
 DIALOG_S = 8.0  # a modal dialog that nobody answers for so long is a failure
+TASKS_S = 10.0
 _seen = {}
 
 
@@ -28,9 +30,18 @@ def run_tests():
         traceback.print_exc()
     (FOLDER / "code").write_text(str(code))
     sys.stdout.flush()
-    QgsApplication.taskManager().cancelAll()
+    stop_tasks()
     QgsProject.instance().clear()
     iface.actionExit().trigger()
+
+
+def stop_tasks():
+    """Cancel what a failed test left running: QGIS asks about it before it ends."""
+    deadline = time.monotonic() + TASKS_S
+    QgsApplication.taskManager().cancelAll()
+    while QgsApplication.taskManager().activeTasks() and time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.01)
 
 
 def close_forgotten_dialog():

@@ -1,4 +1,4 @@
-"""Starts QGIS's desktop once and measures how long that takes, with and without the plugin."""
+"""Starts QGIS's desktop and measures how long that takes, with and without the plugin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from desktop import HERE, display, make_profile, qgis_environment
@@ -22,11 +23,21 @@ class Start:
     plugin_cpu_s: float | None
 
 
-def start_times(qgis: Installation, linked: bool, rounds: int) -> list[Start]:
-    """Start QGIS ``rounds`` times in one profile, after a first start that does not count."""
-    with tempfile.TemporaryDirectory(prefix="nirlora-qgis-") as name, display(Path(name)) as screen:
-        folder = make_profile(Path(name), linked)
-        return [_start(qgis, folder, screen) for _ in range(rounds + 1)][1:]
+def start_times(qgis: Installation, rounds: int) -> dict[str, list[dict[str, float | None]]]:
+    """Start QGIS ``rounds`` times ``without`` and ``with`` the plugin, in turn; first starts do not count."""
+    with ExitStack() as stack:
+        folders = {}
+        for linked in (False, True):
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="nirlora-qgis-"))
+            folders["with" if linked else "without"] = make_profile(Path(name), linked)
+        screen = stack.enter_context(display(folders["with"]))
+        found: dict[str, list[dict[str, float | None]]] = {which: [] for which in folders}
+        for number in range(rounds + 1):
+            for which, folder in folders.items():
+                start = _start(qgis, folder, screen)
+                if number:
+                    found[which].append(asdict(start))
+    return found
 
 
 def _start(qgis: Installation, folder: Path, screen: str) -> Start:

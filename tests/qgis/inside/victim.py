@@ -20,8 +20,6 @@ def start():
     layer = QgsRasterLayer(str(FOLDER / "field.tif"), "field")
     QgsProject.instance().addMapLayer(layer)
     flow.layer.choose(layer)
-    if KIND == "segment":
-        flow.segment.segment_soon()
     timer.timeout.connect(lambda: look(flow))
     timer.start(50)
 
@@ -39,6 +37,9 @@ def look(flow):
         elif KIND == "train" and not started and train.train_button.isEnabled():
             started.append(KIND)
             flow.train._train()
+        elif KIND == "segment" and not started and flow.session.inspected:
+            started.append(KIND)
+            flow.segment.segment_soon()
         panel = train if KIND == "train" else flow.dock.segment_panel
         if "px/s" in panel.job_view.numbers_label.text() or "loss" in panel.job_view.numbers_label.text():
             timer.stop()
