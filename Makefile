@@ -38,7 +38,7 @@ lint: $(VENV)/.installed-dev
 	@ln -s $(CURDIR)/backend/nirlora/* $(CURDIR)/nir_lora_plugin/protocol $(VENV)/typing/nirlora/
 	@ln -s $(CURDIR)/training_cli/nirlora_train $(VENV)/typing/
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p nirlora -p nirlora_train
-	MYPYPATH=packaging $(BIN)/mypy packaging
+	MYPYPATH=packaging:$(VENV)/typing $(BIN)/mypy packaging
 	$(BIN)/mypy -p nir_lora_plugin
 
 plugin: $(VENV)/.installed-dev

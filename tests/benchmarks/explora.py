@@ -30,29 +30,22 @@ import numpy as np
 import rasterio
 import torch
 from rasterio.errors import NotGeoreferencedWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from accuracy import reference, score, score_maps
+import token_probe
+from accuracy import score_maps
 from machine import describe_machine
-from splits import LabelledRaster, SplitSet, orchard, urban_trees
+from splits import SplitSet, orchard, urban_trees
+from token_probe import Probe
 
 import nirlora
-from nirlora.bands import ChannelReader, fit_transform
 from nirlora.metrics import summarise
-from nirlora.models.config import ModelConfig
-from nirlora.models.segmenter import build_segmenter
-from nirlora.models.weights import resolve_backbone
 from nirlora.protocol import AdaptRequest, LayerRef, TrainRequest
-from nirlora.raster.grid import TileGrid, Window
-from nirlora.raster.source import open_raster
 
-PATCH, TILE = 8, 192
+PATCH = 8
 SETS = {"orchard": orchard, "urban_trees": urban_trees}
 EVALUATIONS = ("probe", "lora")
-_MOST_TOKENS = 20_000
 
 
 @dataclass(frozen=True)
@@ -139,62 +132,7 @@ def backbone_of(start: Start, split: SplitSet, options: argparse.Namespace, seed
 
 def probe(backbone: str, split: SplitSet, options: argparse.Namespace, seed: int) -> np.ndarray:
     """Confusion on the test pixels of a logistic regression on frozen token features."""
-    name, source = resolve_backbone(backbone)
-    config = ModelConfig(
-        backbone=name, backbone_source=source, channel_roles=("nir",), adapter="frozen", head="linear"
-    )
-    network = build_segmenter(config).eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sources = [open_raster(str(r.image)) for r in split.train]
-        transform = fit_transform(sources, "nir").with_normalisation(*network.normalisation)
-    x, y = [], []
-    for raster in split.train:
-        features, labels = _features(network, transform, raster), reference(raster, split)
-        values, share = _token_labels(labels, features.shape[1:], len(split.classes))
-        x.append(features[:, share].T)
-        y.append(values[share])
-    inputs, wanted = np.concatenate(x), np.concatenate(y)
-    chosen = np.random.default_rng(seed).permutation(len(inputs))[:_MOST_TOKENS]
-    scaler = StandardScaler().fit(inputs[chosen])
-    model = LogisticRegression(max_iter=500, class_weight="balanced")
-    model.fit(scaler.transform(inputs[chosen]), wanted[chosen])
-    total = np.zeros((len(split.classes),) * 2, np.int64)
-    for raster in split.test:
-        features = _features(network, transform, raster)
-        flat = model.predict(scaler.transform(features.reshape(len(features), -1).T))
-        drawn = flat.reshape(features.shape[1:]).repeat(PATCH, 0).repeat(PATCH, 1).astype(np.uint8)
-        shape = reference(raster, split).shape
-        total += score(raster, split, drawn[: shape[0], : shape[1]])
-    for source in sources:
-        source.close()
-    return total
-
-
-@torch.inference_mode()
-def _features(network: torch.nn.Module, transform: object, raster: LabelledRaster) -> np.ndarray:
-    """Features (d, rows, cols) of the tokens of a raster, in tiles of the size of training chips."""
-    with open_raster(str(raster.image)) as source:
-        reader = ChannelReader(source, transform, "nir")
-        rows, cols = -(-source.height // PATCH), -(-source.width // PATCH)
-        out = np.zeros((network.backbone.dim, rows, cols), np.float32)
-        grid = TileGrid.cover(source.width, source.height, TILE, 0, multiple=PATCH)
-        for tile in grid:  # starts moved to whole tokens: tiles overlap a little more, the last one wins
-            row, col = tile.row_off // PATCH, tile.col_off // PATCH
-            x, _ = reader.read(Window(col * PATCH, row * PATCH, tile.width + PATCH, tile.height + PATCH))
-            made = network.backbone(torch.from_numpy(x)[None])[0].numpy()
-            height, width = min(made.shape[1], rows - row), min(made.shape[2], cols - col)
-            out[:, row : row + height, col : col + width] = made[:, :height, :width]
-    return out
-
-
-def _token_labels(labels: np.ndarray, shape: tuple[int, int], classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Commonest class of every token, and which tokens are labelled by half or more."""
-    padded = np.full((shape[0] * PATCH, shape[1] * PATCH), 255, np.uint8)
-    padded[: labels.shape[0], : labels.shape[1]] = labels
-    tokens = padded.reshape(shape[0], PATCH, shape[1], PATCH)
-    counts = np.stack([(tokens == value).sum(axis=(1, 3)) for value in range(classes)])
-    return counts.argmax(0), counts.sum(0) >= PATCH * PATCH // 2
+    return token_probe.probe(Probe(backbone), split, seed)
 
 
 def fine_tune(backbone: str, split: SplitSet, options: argparse.Namespace, seed: int) -> np.ndarray:

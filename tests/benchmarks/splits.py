@@ -1,4 +1,4 @@
-"""The fixed train/test splits of the two labelled data sets that the accuracy table is measured on."""
+"""The fixed train/test splits of the labelled data sets that accuracy is measured on."""
 
 from __future__ import annotations
 
@@ -91,6 +91,55 @@ def city(data: Path, work: Path, name: str) -> tuple[LabelledRaster, ...]:
             mask, profile = file.read(1), file.profile
         found.append(LabelledRaster(image, _write(target / image.name, mask, profile, URBAN_CLASSES)))
     return tuple(found)
+
+
+def elkton(data: Path, work: Path, seed: int) -> SplitSet:
+    """Landsat 8 with one polygon a class: each is cut in two through its middle, at an angle by the seed.
+
+    Both halves lie side by side, so that the numbers flatter everything alike.
+    """
+    folder = data / "landsat8_elkton"
+    classes = ("crop", "tree", "developed")
+    with rasterio.open(folder / "labels.tif") as file:
+        labels, profile = file.read(1), file.profile
+    rng = np.random.default_rng(3000 + seed)
+    is_train = np.zeros(labels.shape, bool)
+    for value in range(1, len(classes) + 1):
+        rows, cols = np.nonzero(labels == value)
+        angle = rng.uniform(0, 2 * np.pi)
+        side = (rows - rows.mean()) * np.sin(angle) + (cols - cols.mean()) * np.cos(angle)
+        is_train[rows[side > 0], cols[side > 0]] = True
+    return _halves(
+        "elkton", classes, folder / "landsat8.tif", labels, is_train, profile, work / f"elkton_{seed}"
+    )
+
+
+def yellowstone(data: Path, work: Path, seed: int) -> SplitSet:
+    """Landsat 8 with a dense map of life forms: half of its blocks of 16 px train, the others are tested."""
+    folder = data / "landsat_landfire_yellowstone"
+    classes = ("tree", "shrub", "herb", "sparse", "water")
+    with rasterio.open(folder / "labels_lifeform.tif") as file:
+        labels, profile = file.read(1), file.profile
+    is_train = _half_of_blocks(labels, 16, np.random.default_rng(4000 + seed))
+    image, target = folder / "landsat8_sr.tif", work / f"yellowstone_{seed}"
+    return _halves("yellowstone", classes, image, labels, is_train, profile, target)
+
+
+def _halves(
+    name: str,
+    classes: tuple[str, ...],
+    image: Path,
+    labels: NDArray[np.uint8],
+    is_train: NDArray[np.bool_],
+    profile: dict[str, object],
+    target: Path,
+) -> SplitSet:
+    """A split of one raster whose labels are 1 to K, 0 where there is none."""
+    target.mkdir(parents=True, exist_ok=True)
+    values = np.where(labels > 0, labels.astype(np.int16) - 1, UNLABELLED).astype(np.uint8)
+    train = _write(target / "train.tif", np.where(is_train, values, UNLABELLED), profile, classes)
+    test = _write(target / "test.tif", np.where(is_train, UNLABELLED, values), profile, classes)
+    return SplitSet(name, classes, (LabelledRaster(image, train),), (LabelledRaster(image, test),))
 
 
 def _half_of_blocks(labels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Where backbone weights come from: a file, a folder, or the hub.
+"""Where backbone weights come from: a file, a folder, the program itself, or the hub.
 
 The backbone table was written without access to the hub, so its specs name the branch ``main`` and no commit.
 The commit that the hub resolves on first use is written into the model card, and from then on exactly that
@@ -27,6 +27,7 @@ from nirlora.models.backbone_card import BackboneCard, is_backbone_file, read_ba
 from nirlora.models.backbone_file import read_backbone
 from nirlora.models.backbones import BACKBONES, Backbone, backbone_spec
 from nirlora.models.backbones.base import RGB, BackboneSpec
+from nirlora.models.packaged import packaged_file
 
 _HUB_FILE = "model.safetensors"
 _WRAPPERS = ("model", "state_dict", "model_ema", "teacher")
@@ -81,6 +82,7 @@ def backbone_input(name: str, source: str = "") -> BackboneInput:
         ModelError: It is damaged.
     """
     spec = backbone_spec(name)
+    source = source or packaged_file(name)
     if not is_backbone_file(source):
         return BackboneInput(RGB, spec.mean, spec.std)
     if not Path(source).exists():
@@ -92,6 +94,8 @@ def backbone_input(name: str, source: str = "") -> BackboneInput:
 def resolve_backbone(text: str) -> tuple[str, str]:
     """(name, path) of what the user wrote after ``--backbone``: a name, a path, or ``name=path``.
 
+    Of a name whose weights came with the program, their path.
+
     Raises:
         OptionError: No such name.
         WeightsUnavailable: No such path.
@@ -101,7 +105,7 @@ def resolve_backbone(text: str) -> tuple[str, str]:
     if equals and not Path(text).exists():
         return backbone_spec(name).name + name[len(name.split(":")[0]) :], path
     if name.split(":")[0] in {s.name for s in BACKBONES}:
-        return name, ""
+        return name, packaged_file(name)
     if not Path(text).exists():
         if not re.search(r"[/\\.]", text):
             backbone_spec(text)  # raises with the list of names
@@ -126,7 +130,7 @@ def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = 
 
     Args:
         backbone: Freshly built, 3 channels.
-        source: File or folder; empty: the hub.
+        source: File or folder; empty: those that came with the program, else the hub.
         revision: Commit on the hub; empty: the spec's.
 
     Raises:
@@ -134,6 +138,7 @@ def load_backbone_weights(backbone: Backbone, source: str = "", revision: str = 
         ModelError: The file is damaged or of another architecture.
     """
     spec, commit = backbone.spec, ""
+    source = source or packaged_file(spec.name)
     if is_backbone_file(source):
         return _load_adapted(backbone, Path(source))
     if source:
@@ -204,9 +209,9 @@ def download(spec: BackboneSpec, revision: str = "", cache: Path | None = None) 
 
 
 def is_cached(spec: BackboneSpec) -> bool:
-    """Whether :func:`download` needs no network."""
+    """Whether the weights are on this machine: they came with the program, or were downloaded before."""
     if not spec.hub:
-        return False
+        return bool(packaged_file(spec.name))
     found = huggingface_hub.try_to_load_from_cache(spec.hub, _HUB_FILE, revision=spec.revision)
     return isinstance(found, str)
 

@@ -35,12 +35,21 @@ def build_vit(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
 
 def build_demo(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
     """A small ViT that starts random, for demos and tests."""
+    return _small(spec, img_size=64, depth=4, heads=4)
+
+
+def build_own(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
+    """The network whose weights this project trains itself; 192 px are the chips of a training."""
+    return _small(spec, img_size=192, depth=6, heads=3)
+
+
+def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int) -> ViTBackbone:
     net = vision_transformer.VisionTransformer(
-        img_size=64,
+        img_size=img_size,
         patch_size=spec.patch,
         embed_dim=spec.dim,
-        depth=4,
-        num_heads=4,
+        depth=depth,
+        num_heads=heads,
         num_classes=0,
         class_token=False,
         global_pool="",
@@ -119,6 +128,22 @@ SPECS: tuple[BackboneSpec, ...] = (
         licence="GPL-2.0-or-later",
         family="vit",
         build=build_demo,
+        pretrained=False,
+    ),
+    BackboneSpec(
+        name="nirlora-tiny",
+        timm_name="",
+        patch=8,
+        stride=8,
+        dim=192,
+        mean=HALF,
+        std=(0.25, 0.25, 0.25),
+        hub="",
+        revision="",
+        source="this project; trained by packaging/pretrain.py on aerial red, green, blue and near-infrared",
+        licence="GPL-2.0-or-later",
+        family="vit",
+        build=build_own,
         pretrained=False,
     ),
 )
