@@ -7,6 +7,7 @@ from qgis.PyQt.QtWidgets import QLabel
 from qgis.utils import plugins
 
 from nir_lora_plugin.backend_process import manager
+from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.ui.step import StepHeader
 
 
@@ -24,6 +25,7 @@ def started_in(language):
 def german():
     before = QgsSettings().value("locale/userLocale")
     yield started_in("de")
+    Settings.DOCK_OPEN.reset()  # an open dock would look after the layers of later tests
     started_in(before)
 
 

@@ -34,6 +34,7 @@ PASSED = Passed(Identity(paths.plugin_version(), 1, "3.11.2"), "cpu: 4 threads",
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty place for the backend, a uv and a self-test that obey, settings left as they were."""
+    manager().stop()  # that of another test would be shown as running
     monkeypatch.delenv("NIRLORA_PYTHON")
     monkeypatch.delenv("NIRLORA_STATE_DIR")
     monkeypatch.delenv("NIRLORA_HOME", raising=False)
