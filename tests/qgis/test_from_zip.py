@@ -58,7 +58,7 @@ def test_qgis_process_enables_it(built, version, tmp_path):
     assert "nirlora:train" not in say("list")
     say("plugins", "enable", make_plugin.NAME)
     listed = json.loads(say("--json", "list"))["providers"]["nirlora"]["algorithms"]
-    assert set(listed) == {f"nirlora:{name}" for name in ("train", "segment", "evaluate", "export")}
+    assert set(listed) == {f"nirlora:{name}" for name in ("train", "adapt", "segment", "evaluate", "export")}
 
 
 @pytest.mark.slow

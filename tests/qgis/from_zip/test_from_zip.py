@@ -39,7 +39,7 @@ def test_it_runs_from_the_profile(plugin):
     assert pluginMetadata(NAME, "version") == paths.plugin_version()
     assert paths.sha256_of(paths.bundled_wheel()) == paths.wheel_sha256()
     provider = QgsApplication.processingRegistry().providerById("nirlora")
-    assert {a.name() for a in provider.algorithms()} == {"train", "segment", "evaluate", "export"}
+    assert {a.name() for a in provider.algorithms()} == {"train", "adapt", "segment", "evaluate", "export"}
     assert not plugin.dock_action.icon().isNull()
 
 
