@@ -16,6 +16,7 @@ from .translation import translate
 
 __all__ = ["add_results", "release", "restore", "style_confidence", "style_map", "style_polygons"]
 
+_MADE_HERE = "nir_lora/made_here"  # custom property of every layer of a result
 _OUTPUT = "nir_lora/output"  # custom property: the file of a layer that is released for the moment
 _Style = Callable[[Any, SegmentResult], None]
 # From top to bottom in the layer tree: kind of output, style, whether it is shown at first.
@@ -57,10 +58,16 @@ def add_results(
             )
         if style is not None:
             style(layer, result)
+        layer.setCustomProperty(_MADE_HERE, True)
         if known is None:
             new.append((layer, shown))
     _insert(new, source, project, Path(result.map).stem)
     return [layers[kind] for kind in ("map", "confidence", "polygons", "probabilities") if kind in layers]
+
+
+def is_result(layer: QgsMapLayer) -> bool:
+    """Whether a layer of the project is an output of a segmentation."""
+    return bool(layer.customProperty(_MADE_HERE))
 
 
 def release(paths: Iterable[str], project: QgsProject, *, always: bool = False) -> None:

@@ -23,6 +23,12 @@ class Settings(enum.Enum):
     DEVICE = ("device", "auto")
     TRAIN_MODE = ("train/mode", "quick")  # quick | thorough | expert
     TRAIN_BACKBONE = ("train/backbone", "")
+    # more ways to a model
+    CARRY_STABILISER = ("carry/stabiliser", "lora")  # lora | ema | lora+ema | none
+    CARRY_ROUNDS = ("carry/rounds", 3)
+    ADAPT_BACKBONE = ("adapt/backbone", "")
+    ADAPT_OBJECTIVE = ("adapt/objective", "mae")  # mae | dino
+    ADAPT_MINUTES = ("adapt/minutes", 30.0)
     MODEL_FOLDER = ("models/folder", "")
     # segmenting
     SEGMENT_MODEL = ("segment/model", "")

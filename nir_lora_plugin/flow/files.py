@@ -12,6 +12,7 @@ from typing import List
 from qgis.core import QgsApplication
 
 SUFFIX = ".nirlora"
+BACKBONE_SUFFIX = ".nirlora-backbone"
 _SCRATCH = "nir_lora_"  # how temporary folders begin
 
 

@@ -23,7 +23,7 @@ class Facts:
         model_problem: Why the chosen model cannot be used.
         misfit: Whether the model does not fit the raster and the user has not said to go on.
         area_problem: Why nothing can be segmented where the user wants it.
-        running: ``train``, ``segment`` or "".
+        running: ``train``, ``adapt``, ``segment`` or "".
     """
 
     backend: bool = False
@@ -77,6 +77,21 @@ def missing_for_train(facts: Facts) -> str:
     return missing_polygons(facts) or _busy(facts)
 
 
+def missing_for_carry(facts: Facts, num_targets: int) -> str:
+    """What carrying the model to ``num_targets`` chosen fields still needs."""
+    missing = missing_for_train(facts)
+    if not missing and not num_targets:
+        return translate("Readiness", "Tick the field to carry the model to.")
+    return missing
+
+
+def missing_for_adapt(facts: Facts, num_rasters: int) -> str:
+    """What adapting to ``num_rasters`` chosen rasters still needs."""
+    if missing_for_layer(facts):
+        return translate("Readiness", "First choose the layer above.")
+    return _busy(facts) if num_rasters else translate("Readiness", "Tick a raster to look at.")
+
+
 def missing_for_segment(facts: Facts) -> str:
     """What the last step still needs; empty when the button may be pressed."""
     if missing_for_layer(facts):
@@ -94,7 +109,7 @@ def missing_for_segment(facts: Facts) -> str:
 
 def current_step(facts: Facts) -> int:
     """Index (0..3) of the step that the user is at."""
-    if facts.running:
+    if facts.running in ("train", "segment"):
         return 2 if facts.running == "train" else 3
     if missing_for_layer(facts):
         return 0
@@ -113,4 +128,6 @@ def done_steps(facts: Facts) -> Tuple[bool, bool, bool, bool]:
 def _busy(facts: Facts) -> str:
     if facts.running == "train":
         return translate("Readiness", "A training is running.")
+    if facts.running == "adapt":
+        return translate("Readiness", "A backbone is being adapted.")
     return translate("Readiness", "A map is being made.") if facts.running else ""

@@ -30,7 +30,7 @@ class Session(QObject):
         model: The chosen model.
         backend: Whether a backend is installed.
         stopped: Whether the user has stopped it.
-        running: ``train``, ``segment`` or "".
+        running: ``train``, ``adapt``, ``segment`` or "".
     """
 
     changed = pyqtSignal()  # something that readiness looks at

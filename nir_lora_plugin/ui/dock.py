@@ -1,15 +1,17 @@
-"""The dock: a line about the backend, its set-up when it is needed, and the four steps."""
+"""The dock: a line about the backend, its set-up when it is needed, the four steps, and more below them."""
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QDockWidget, QFrame, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from .adapt_panel import AdaptPanel
+from .carry_panel import CarryPanel
 from .layer_panel import LayerPanel
 from .segment_panel import SegmentPanel
-from .step import StepCard
+from .step import IconHeader, StepCard, StepHeader
 from .style import DONE, ERROR, MUTED, WARNING, stylesheet
 from .train_panel import TrainPanel
 from .training_panel import TrainingPanel
@@ -43,7 +45,10 @@ class NirLoraDock(QDockWidget):
         self.training_panel = TrainingPanel()
         self.train_panel = TrainPanel()
         self.segment_panel = SegmentPanel(polygon_combo)
+        self.carry_panel = CarryPanel()
+        self.adapt_panel = AdaptPanel()
         self.steps = self._make_steps()
+        self.carry_card, self.adapt_card = self._make_more()
         self.status_label = label(name="muted", wrap=False)
         self._dot = label(wrap=False)
         self._setup_place = column()
@@ -54,6 +59,10 @@ class NirLoraDock(QDockWidget):
         steps.addLayout(self._setup_place)
         for step in self.steps:
             steps.addWidget(step)
+        more = label(self.tr("More"), "muted")
+        more.setContentsMargins(4, 8, 0, 0)
+        for part in (more, self.carry_card, self.adapt_card):
+            steps.addWidget(part)
         steps.addStretch(1)
         self.scroll = QScrollArea()
         self.scroll.setWidgetResizable(True)
@@ -99,8 +108,20 @@ class NirLoraDock(QDockWidget):
             step.set_open(is_open)
             self.step_opened.emit(number, is_open)
         if is_open:
-            self.scroll.widget().layout().activate()
-            self.scroll.ensureWidgetVisible(step, 0, 8)
+            self._bring(step)
+
+    def open_more(self, card: StepCard, is_open: bool = True) -> None:
+        """Open or close a card below the steps, and bring an opened one into view."""
+        if card.is_open() != is_open:
+            card.set_open(is_open)
+            card.toggled.emit(is_open)
+        if is_open:
+            self._bring(card)
+
+    def _bring(self, card: StepCard) -> None:
+        self.scroll.widget().layout().activate()
+        self.scroll.ensureWidgetVisible(card, 0, 8)
+        self.scroll.ensureWidgetVisible(card.header, 0, 8)  # of a tall one the beginning
 
     def _make_steps(self) -> List[StepCard]:
         parts = (
@@ -109,10 +130,18 @@ class NirLoraDock(QDockWidget):
             (self.tr("Train"), self.train_panel),
             (self.tr("Segment NIR layer"), self.segment_panel),
         )
-        steps = [StepCard(number, title, panel) for number, (title, panel) in enumerate(parts, 1)]
+        steps = [StepCard(StepHeader(number, title), panel) for number, (title, panel) in enumerate(parts, 1)]
         for index, step in enumerate(steps):
             step.toggled.connect(lambda is_open, index=index: self.step_opened.emit(index, is_open))
         return steps
+
+    def _make_more(self) -> Tuple[StepCard, StepCard]:
+        carry = StepCard(IconHeader("carry", self.tr("Carry the model to another field")), self.carry_panel)
+        carry.set_summary(self.tr("A field without polygons of its own"))
+        adapt = StepCard(IconHeader("adapt", self.tr("Adapt to rasters without labels")), self.adapt_panel)
+        for card in (carry, adapt):  # at the end, where an opened one would be out of sight
+            card.toggled.connect(lambda is_open, card=card: self._bring(card) if is_open else None)
+        return carry, adapt
 
     def _make_header(self) -> QWidget:
         header = QWidget()

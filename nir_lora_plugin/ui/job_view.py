@@ -87,10 +87,22 @@ class JobView(QWidget):
             "report": self.tr("Writing the report"),
             "segment": self.tr("Segmenting"),
             "finish": self.tr("Finishing"),
+            "adapt": self.tr("Adapting"),
+            "warm-up": self.tr("Learning from the polygons"),
+            "target map": self.tr("Mapping the other field"),
         }
         progress = record.progress
-        name = names.get(progress.stage, progress.stage.capitalize())
+        name = names.get(progress.stage) or self._numbered(progress.stage) or progress.stage.capitalize()
         return f"{name}  {text.percent(progress.fraction)}" if progress.fraction else name
+
+    def _numbered(self, stage: str) -> str:
+        """A stage of self-training, such as ``round 2``; empty for any other."""
+        name, _, number = stage.rpartition(" ")
+        words = {
+            "round": self.tr("Learning from its own map, round {}"),
+            "pseudo-labels": self.tr("Mapping the other field for round {}"),
+        }
+        return words[name].format(number) if name in words else ""
 
     def _numbers(self, record: JobRecord) -> List[str]:
         progress, metrics = record.progress, record.progress.metrics

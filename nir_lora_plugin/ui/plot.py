@@ -43,15 +43,20 @@ def nice_ceiling(value: float) -> float:
 
 
 class TrainingPlot(QWidget):
-    """Left axis: loss. Right axis: validation IoU, 0 to 1. Along x: share of the training that is done."""
+    """Left axis: loss. Right axis: validation IoU, 0 to 1. Along x: share of the training that is done.
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    Args:
+        scored: Whether there is an IoU at all.
+    """
+
+    def __init__(self, scored: bool = True, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
+        self._scored = scored
         self.loss, self.iou = Curve(), Curve()
         self._hover: Optional[float] = None
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(self.tr("Loss and validation IoU"))
+        self.setAccessibleName(self.tr("Loss and validation IoU") if scored else self.tr("loss"))
 
     def sizeHint(self) -> QSize:
         """Wide and low."""
@@ -122,6 +127,8 @@ class TrainingPlot(QWidget):
             painter.drawText(
                 left, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{share * top:.3g}"
             )
+            if not self._scored:
+                continue
             painter.setPen(QColor(IOU))
             right = QRectF(frame.right() + 5, y - text_px / 2, 26, text_px)
             painter.drawText(
@@ -158,6 +165,8 @@ class TrainingPlot(QWidget):
         painter.setPen(QColor(LOSS))
         line = QRectF(frame.left(), 0, frame.width(), painter.fontMetrics().height() + 2)
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+        if not self._scored:
+            return
         words = self.tr("validation IoU") + (f" {iou[0][1]:.2f}" if iou else "")
         painter.setPen(QColor(IOU))
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)

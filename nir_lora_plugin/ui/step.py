@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QRectF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from qgis.PyQt.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
+from .icons import icon
 from .style import ACCENT, DONE, MUTED, WAITING
 from .widgets import restyle
 
@@ -99,15 +100,27 @@ class StepHeader(QWidget):
             painter.drawLine(x + 2, y, x - 2, y + 4)
 
 
+class IconHeader(StepHeader):
+    """The header of what is no step: an icon in place of the number."""
+
+    def __init__(self, icon_name: str, title: str, parent: Optional[QWidget] = None) -> None:
+        super().__init__(0, title, parent)
+        self._icon = icon(icon_name)
+
+    def _paint_badge(self, painter: QPainter) -> None:
+        place = QRectF(10, (self.height() - _BADGE_PX) / 2, _BADGE_PX, _BADGE_PX)
+        self._icon.paint(painter, place.toRect())
+
+
 class StepCard(QFrame):
     """A step: ``waiting`` (something before it is missing), ``current`` or ``done``."""
 
     toggled = pyqtSignal(bool)  # by the user
 
-    def __init__(self, number: int, title: str, body: QWidget, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, header: StepHeader, body: QWidget, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.setObjectName("step")
-        self.header = StepHeader(number, title)
+        self.header = header
         self.body = body
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

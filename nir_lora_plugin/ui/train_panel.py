@@ -10,6 +10,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 from nir_lora_plugin.protocol import JobRecord, TrainResult
 
 from . import text
+from .estimate import estimate
 from .job_view import JobView
 from .plot import TrainingPlot
 from .train_settings import TrainSettingsView
@@ -24,6 +25,7 @@ class TrainPanel(QWidget):
     keep_wanted = pyqtSignal()
     resume_wanted = pyqtSignal()
     report_wanted = pyqtSignal()
+    target_wanted = pyqtSignal()  # the field that the model was carried to
     changed = pyqtSignal()  # settings or name
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -59,14 +61,19 @@ class TrainPanel(QWidget):
         self.result_notice.pressed.connect(self._on_result_pressed)
         self.again_button = button(self.tr("Train another …"))
         self.again_button.clicked.connect(self.show_setup)
-        self.again_button.hide()
+        self.target_button = primary_button("")
+        self.target_button.clicked.connect(self.target_wanted)
+        self._after = column()
+        self._after.addWidget(self.target_button)
+        self._after.addWidget(self.again_button)
+        self._show_after(False)
         layout = column(self)
         layout.setContentsMargins(12, 2, 12, 12)
         layout.addWidget(self.job_view)
         layout.addWidget(self.plot)
         layout.addWidget(self.result_notice)
         layout.addWidget(self._setup)
-        layout.addWidget(self.again_button)
+        layout.addLayout(self._after)
         self._result_is_report = False
         self.show_missing("")
         self.show_estimate("")
@@ -105,13 +112,13 @@ class TrainPanel(QWidget):
         self.plot.show()
         self.result_notice.show_text("")
         self._setup.hide()
-        self.again_button.hide()
+        self._show_after(False)
         self.job_view.start(self.tr("Starting"))
 
     def show_setup(self) -> None:
         """Show the settings, as before a training."""
         self._setup.show()
-        self.again_button.hide()
+        self._show_after(False)
 
     def forget_result(self) -> None:
         """Show the settings, and nothing of an earlier training."""
@@ -126,15 +133,22 @@ class TrainPanel(QWidget):
         if "loss" in metrics:
             self.plot.add(record.progress.fraction, metrics["loss"], metrics.get("miou"))
 
-    def show_result(self, result: TrainResult) -> None:
-        """A model was written; the settings make room for what it is worth."""
+    def show_result(self, result: TrainResult, target: str = "") -> None:
+        """A model was written; the settings make room for what it is worth.
+
+        Args:
+            result: What came of it.
+            target: Name of the field that it was carried to; "" for an ordinary training.
+        """
         self._finish()
         self._setup.hide()
-        self.again_button.show()
+        self._show_after(True, target)
         if result.metrics.get("miou") is not None and self.plot.loss.points:
             self.plot.add(1.0, None, float(result.metrics["miou"]))
         words = [self.tr("The model is ready.")]
-        if result.metrics.get("miou") is not None:
+        if target:
+            words = [self.tr("The model for {} is ready.").format(target)]
+        elif result.metrics.get("miou") is not None:
             score = self.tr("IoU {:.2f} on polygons it was not trained on.")
             words.append(score.format(float(result.metrics["miou"])))
         else:
@@ -151,6 +165,11 @@ class TrainPanel(QWidget):
         self._result_is_report = False
         self.result_notice.show_text(words, level, self.tr("Go on with it") if can_resume else "")
 
+    def _show_after(self, shown: bool, target: str = "") -> None:
+        self.again_button.setVisible(shown)
+        self.target_button.setVisible(shown and bool(target))
+        self.target_button.setText(self.tr("Go to {} and segment it").format(target))
+
     def _finish(self) -> None:
         self.job_view.finish()
         self.plot.setVisible(bool(self.plot.loss.points))
@@ -163,16 +182,7 @@ class TrainPanel(QWidget):
             self.resume_wanted.emit()
 
     def _plan_text(self, plan: Dict[str, Any]) -> str:
-        parts = [self.tr("Takes {}").format(text.about(float(plan.get("estimated_seconds") or 0)))]
-        if plan.get("device"):
-            parts.append(self.tr("on {}").format(text.device(str(plan["device"]))))
-        facts = [" ".join(parts)]
-        if plan.get("estimated_memory_mb"):
-            facts.append(
-                self.tr("{} of memory").format(text.size(float(plan["estimated_memory_mb"]) * 2**20))
-            )
-        if plan.get("backbone"):
-            facts.append(str(plan["backbone"]))
+        facts = estimate(plan)
         polygons = sum(int(c["train_polygons"]) + int(c["val_polygons"]) for c in plan.get("classes", []))
         held = sum(int(c["val_polygons"]) for c in plan.get("classes", []))
         if polygons:

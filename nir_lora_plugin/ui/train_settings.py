@@ -150,14 +150,11 @@ class TrainSettingsView(QWidget):
     def _on_adapter(self, *_: object) -> None:
         """Show what there is to set of the chosen adapter, and what it is."""
         chosen = adapters()[self.adapter_combo.currentIndex()]
-        lora = chosen.name == "lora"
-        for widget, shown in (
-            (self._rank_label, lora),
-            (self.rank_spin, lora),
-            (self._options_label, bool(chosen.options)),
-            (self.options_edit, bool(chosen.options)),
-        ):
-            widget.setVisible(shown)
+        lora, options = chosen.name == "lora", bool(chosen.options)
+        self.rank_spin.setVisible(lora)
+        self.options_edit.setVisible(options)
+        self._own_label.setVisible(lora or options)
+        self._own_label.setText(self.tr("Rank") if lora else self.tr("Options"))
         self.adapter_combo.setToolTip(chosen.tip)
         self.options_edit.clear()  # another adapter's are not its own
         self.options_edit.setPlaceholderText(chosen.options)
@@ -214,12 +211,11 @@ class TrainSettingsView(QWidget):
             (self.tr("Backbone"), self.backbone_combo),
             ("", self.pretrained_check),
             (self.tr("Trains"), self.adapter_combo),
-            (self.tr("Rank"), self.rank_spin),
-            (self.tr("Options"), self.options_edit),
-            (self.tr("Head"), self.head_combo),
         ):
             form.addRow(title, widget)
-        self._rank_label, self._options_label = map(form.labelForField, (self.rank_spin, self.options_edit))
+        self._own_label = label(wrap=False)
+        form.addRow(self._own_label, row(self.rank_spin, self.options_edit))
+        form.addRow(self.tr("Head"), self.head_combo)
         limits = row(self.limit_combo, self.minutes_spin, self.epochs_spin)
         form.addRow(self.tr("Length"), limits)
         form.addRow(self.tr("Device"), self.device_combo)

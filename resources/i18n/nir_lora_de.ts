@@ -2,6 +2,148 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="de">
 <context>
+    <name>AdaptFlow</name>
+    <message>
+        <source>Estimating …</source>
+        <translation>Wird geschätzt …</translation>
+    </message>
+    <message>
+        <source>Estimating the adaptation</source>
+        <translation>Die Anpassung wird geschätzt</translation>
+    </message>
+    <message>
+        <source>Adapting {}</source>
+        <translation>{} wird angepasst</translation>
+    </message>
+    <message>
+        <source>The backbone {} is ready.</source>
+        <translation>Der Backbone {} ist fertig.</translation>
+    </message>
+    <message>
+        <source>Adapting, taken up again</source>
+        <translation>Anpassen, wieder aufgenommen</translation>
+    </message>
+    <message>
+        <source>{} was interrupted.</source>
+        <translation>{} wurde unterbrochen.</translation>
+    </message>
+    <message>
+        <source>An adaptation</source>
+        <translation>Eine Anpassung</translation>
+    </message>
+    <message>
+        <source>Cancelled; nothing was kept.</source>
+        <translation>Abgebrochen; nichts wurde behalten.</translation>
+    </message>
+    <message>
+        <source>The adaptation was interrupted.</source>
+        <translation>Die Anpassung wurde unterbrochen.</translation>
+    </message>
+    <message>
+        <source>The backend was stopped during the adaptation.</source>
+        <translation>Das Backend wurde während der Anpassung beendet.</translation>
+    </message>
+    <message>
+        <source>The backend ended during the adaptation and was started again.</source>
+        <translation>Das Backend endete während der Anpassung und wurde neu gestartet.</translation>
+    </message>
+</context>
+<context>
+    <name>AdaptPanel</name>
+    <message>
+        <source>End now; what has been learnt so far is written</source>
+        <translation>Jetzt aufhören; was bis jetzt gelernt wurde, wird geschrieben</translation>
+    </message>
+    <message>
+        <source>Train with it</source>
+        <translation>Damit trainieren</translation>
+    </message>
+    <message>
+        <source>Adapt another …</source>
+        <translation>Weiteren anpassen …</translation>
+    </message>
+    <message>
+        <source>{:.3g} million pixels</source>
+        <translation>{:.3g} Millionen Pixel</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>Startet</translation>
+    </message>
+    <message>
+        <source>The backbone {} is ready.</source>
+        <translation>Der Backbone {} ist fertig.</translation>
+    </message>
+    <message>
+        <source>Its loss went from {:.3f} to {:.3f}.</source>
+        <translation>Sein Verlust ging von {:.3f} auf {:.3f}.</translation>
+    </message>
+    <message>
+        <source>{} on {}.</source>
+        <translation>{} auf {}.</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>Bericht öffnen</translation>
+    </message>
+    <message>
+        <source>Go on with it</source>
+        <translation>Damit weitermachen</translation>
+    </message>
+    <message>
+        <source>Open the rasters in QGIS first.</source>
+        <translation>Öffnen Sie die Raster zuerst in QGIS.</translation>
+    </message>
+    <message>
+        <source>Adapt to these rasters</source>
+        <translation>An diese Raster anpassen</translation>
+    </message>
+    <message>
+        <source>Lets the network look at your rasters before any training, without polygons, so that it gets used to the sensor and the fields. The more area the better. What it has learnt goes into a file that trainings can start from.</source>
+        <translation>Lässt das Netz vor jedem Training Ihre Raster ansehen, ohne Polygone, damit es sich an Sensor und Felder gewöhnt. Je mehr Fläche, desto besser. Was es gelernt hat, kommt in eine Datei, von der Trainings ausgehen können.</translation>
+    </message>
+    <message>
+        <source>Rasters to look at</source>
+        <translation>Raster zum Ansehen</translation>
+    </message>
+    <message>
+        <source>Drawing hidden parts (MAE)</source>
+        <translation>Verdecktes zeichnen (MAE)</translation>
+    </message>
+    <message>
+        <source>Comparing views (DINO)</source>
+        <translation>Ansichten vergleichen (DINO)</translation>
+    </message>
+    <message>
+        <source>Drawing hidden parts suits most; comparing views takes several times as long</source>
+        <translation>Verdecktes zeichnen passt meistens; Ansichten vergleichen dauert ein Mehrfaches</translation>
+    </message>
+    <message>
+        <source> min</source>
+        <translation> min</translation>
+    </message>
+    <message>
+        <source>Name of the backbone file that is written</source>
+        <translation>Name der Backbone-Datei, die geschrieben wird</translation>
+    </message>
+    <message>
+        <source>Backbone</source>
+        <translation>Backbone</translation>
+    </message>
+    <message>
+        <source>Learns by</source>
+        <translation>Lernt durch</translation>
+    </message>
+    <message>
+        <source>At most</source>
+        <translation>Höchstens</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>Name</translation>
+    </message>
+</context>
+<context>
     <name>Adapters</name>
     <message>
         <source>Small additions to the attention of every block: a good first choice.</source>
@@ -161,6 +303,68 @@
     </message>
 </context>
 <context>
+    <name>CarryFlow</name>
+    <message>
+        <source>Estimating …</source>
+        <translation>Wird geschätzt …</translation>
+    </message>
+</context>
+<context>
+    <name>CarryPanel</name>
+    <message>
+        <source>Open the raster of the other field in QGIS.</source>
+        <translation>Öffnen Sie das Raster des anderen Feldes in QGIS.</translation>
+    </message>
+    <message>
+        <source>Carry the model over</source>
+        <translation>Modell übertragen</translation>
+    </message>
+    <message>
+        <source>For a field without polygons. The model learns from the polygons of step 2, then from its own maps of the other field, round by round. Settings and time are those of step 3.</source>
+        <translation>Für ein Feld ohne Polygone. Das Modell lernt von den Polygonen aus Schritt 2, dann von seinen eigenen Karten des anderen Feldes, Runde für Runde. Einstellungen und Dauer sind die von Schritt 3.</translation>
+    </message>
+    <message>
+        <source>Fields without polygons</source>
+        <translation>Felder ohne Polygone</translation>
+    </message>
+    <message>
+        <source>{} rounds</source>
+        <translation>{} Runden</translation>
+    </message>
+    <message>
+        <source>as its file says; else e.g. nir=4</source>
+        <translation>wie in der Datei; sonst z. B. nir=4</translation>
+    </message>
+    <message>
+        <source>Bands there</source>
+        <translation>Bänder dort</translation>
+    </message>
+    <message>
+        <source>Slow teacher (EMA)</source>
+        <translation>Langsamer Lehrer (EMA)</translation>
+    </message>
+    <message>
+        <source>LoRA and slow teacher</source>
+        <translation>LoRA und langsamer Lehrer</translation>
+    </message>
+    <message>
+        <source>Nothing</source>
+        <translation>Nichts</translation>
+    </message>
+    <message>
+        <source>What keeps the model from believing its own mistakes; LoRA takes the least time</source>
+        <translation>Was das Modell davor bewahrt, seinen eigenen Fehlern zu glauben; LoRA braucht am wenigsten Zeit</translation>
+    </message>
+    <message>
+        <source>Kept steady by</source>
+        <translation>Stabil durch</translation>
+    </message>
+    <message>
+        <source>Rounds</source>
+        <translation>Runden</translation>
+    </message>
+</context>
+<context>
     <name>ClassTable</name>
     <message>
         <source>New class, e.g. weed</source>
@@ -284,6 +488,14 @@
 <context>
     <name>DockFlow</name>
     <message>
+        <source>Let the network get used to your rasters first</source>
+        <translation>Das Netz erst an Ihre Raster gewöhnen</translation>
+    </message>
+    <message>
+        <source>Running</source>
+        <translation>Läuft</translation>
+    </message>
+    <message>
         <source>{} polygons in {} classes</source>
         <translation>{} Polygone in {} Klassen</translation>
     </message>
@@ -299,9 +511,20 @@
         <source>What the map should tell apart</source>
         <translation>Was die Karte unterscheiden soll</translation>
     </message>
+</context>
+<context>
+    <name>Estimate</name>
     <message>
-        <source>Running</source>
-        <translation>Läuft</translation>
+        <source>Takes {}</source>
+        <translation>Dauert {}</translation>
+    </message>
+    <message>
+        <source>on {}</source>
+        <translation>auf {}</translation>
+    </message>
+    <message>
+        <source>{} of memory</source>
+        <translation>{} Speicher</translation>
     </message>
 </context>
 <context>
@@ -406,6 +629,26 @@
         <translation>Abschließen</translation>
     </message>
     <message>
+        <source>Adapting</source>
+        <translation>Passt an</translation>
+    </message>
+    <message>
+        <source>Learning from the polygons</source>
+        <translation>Lernt von den Polygonen</translation>
+    </message>
+    <message>
+        <source>Mapping the other field</source>
+        <translation>Kartiert das andere Feld</translation>
+    </message>
+    <message>
+        <source>Learning from its own map, round {}</source>
+        <translation>Lernt von der eigenen Karte, Runde {}</translation>
+    </message>
+    <message>
+        <source>Mapping the other field for round {}</source>
+        <translation>Kartiert das andere Feld für Runde {}</translation>
+    </message>
+    <message>
         <source>epoch {}</source>
         <translation>Epoche {}</translation>
     </message>
@@ -420,6 +663,13 @@
     <message>
         <source>{} left</source>
         <translation>noch {}</translation>
+    </message>
+</context>
+<context>
+    <name>KnownFlow</name>
+    <message>
+        <source>Looking for backbones</source>
+        <translation>Backbones werden gesucht</translation>
     </message>
 </context>
 <context>
@@ -714,6 +964,10 @@
 <context>
     <name>NirLoraDock</name>
     <message>
+        <source>More</source>
+        <translation>Mehr</translation>
+    </message>
+    <message>
         <source>Layer</source>
         <translation>Layer</translation>
     </message>
@@ -728,6 +982,18 @@
     <message>
         <source>Segment NIR layer</source>
         <translation>NIR-Layer segmentieren</translation>
+    </message>
+    <message>
+        <source>Carry the model to another field</source>
+        <translation>Modell auf ein anderes Feld übertragen</translation>
+    </message>
+    <message>
+        <source>A field without polygons of its own</source>
+        <translation>Ein Feld ohne eigene Polygone</translation>
+    </message>
+    <message>
+        <source>Adapt to rasters without labels</source>
+        <translation>An Raster ohne Labels anpassen</translation>
     </message>
     <message>
         <source>Backend and log</source>
@@ -1515,6 +1781,14 @@
         <translation> und </translation>
     </message>
     <message>
+        <source>Tick the field to carry the model to.</source>
+        <translation>Kreuzen Sie das Feld an, auf das das Modell übertragen werden soll.</translation>
+    </message>
+    <message>
+        <source>Tick a raster to look at.</source>
+        <translation>Kreuzen Sie ein Raster zum Ansehen an.</translation>
+    </message>
+    <message>
         <source>Train a model, or import one.</source>
         <translation>Trainieren oder importieren Sie ein Modell.</translation>
     </message>
@@ -1525,6 +1799,10 @@
     <message>
         <source>A training is running.</source>
         <translation>Ein Training läuft.</translation>
+    </message>
+    <message>
+        <source>A backbone is being adapted.</source>
+        <translation>Ein Backbone wird angepasst.</translation>
     </message>
     <message>
         <source>A map is being made.</source>
@@ -2303,16 +2581,24 @@
         <translation>Wird geschätzt …</translation>
     </message>
     <message>
-        <source>Estimating the training</source>
-        <translation>Das Training wird geschätzt</translation>
-    </message>
-    <message>
         <source>Training {}</source>
         <translation>{} wird trainiert</translation>
     </message>
     <message>
+        <source>The model {} is ready.</source>
+        <translation>Das Modell {} ist fertig.</translation>
+    </message>
+    <message>
         <source>Training, taken up again</source>
         <translation>Training, wieder aufgenommen</translation>
+    </message>
+    <message>
+        <source>{} was interrupted.</source>
+        <translation>{} wurde unterbrochen.</translation>
+    </message>
+    <message>
+        <source>A training</source>
+        <translation>Ein Training</translation>
     </message>
     <message>
         <source>The training was cancelled; nothing was kept.</source>
@@ -2323,24 +2609,8 @@
         <translation>Das Training wurde unterbrochen.</translation>
     </message>
     <message>
-        <source>The model {} is ready.</source>
-        <translation>Das Modell {} ist fertig.</translation>
-    </message>
-    <message>
         <source>The backend was stopped during the training.</source>
         <translation>Das Backend wurde während des Trainings beendet.</translation>
-    </message>
-    <message>
-        <source>Looking for backbones</source>
-        <translation>Backbones werden gesucht</translation>
-    </message>
-    <message>
-        <source>A training</source>
-        <translation>Ein Training</translation>
-    </message>
-    <message>
-        <source>{} was interrupted.</source>
-        <translation>{} wurde unterbrochen.</translation>
     </message>
     <message>
         <source>The backend ended during the training and was started again.</source>
@@ -2374,6 +2644,10 @@
         <translation>Das Modell ist fertig.</translation>
     </message>
     <message>
+        <source>The model for {} is ready.</source>
+        <translation>Das Modell für {} ist fertig.</translation>
+    </message>
+    <message>
         <source>IoU {:.2f} on polygons it was not trained on.</source>
         <translation>IoU {:.2f} auf Polygonen, mit denen es nicht trainiert wurde.</translation>
     </message>
@@ -2394,16 +2668,8 @@
         <translation>Damit weitermachen</translation>
     </message>
     <message>
-        <source>Takes {}</source>
-        <translation>Dauert {}</translation>
-    </message>
-    <message>
-        <source>on {}</source>
-        <translation>auf {}</translation>
-    </message>
-    <message>
-        <source>{} of memory</source>
-        <translation>{} Speicher</translation>
+        <source>Go to {} and segment it</source>
+        <translation>Zu {} wechseln und segmentieren</translation>
     </message>
     <message>
         <source>{} polygons, {} held out to score it</source>
@@ -2431,6 +2697,14 @@
     <message>
         <source>Until the held-out polygons no longer improve, one hour at most.</source>
         <translation>Bis sich die zurückgehaltenen Polygone nicht mehr verbessern, höchstens eine Stunde.</translation>
+    </message>
+    <message>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <source>Options</source>
+        <translation>Optionen</translation>
     </message>
     <message>
         <source>name=value, several with semicolons between; left empty: {}</source>
@@ -2471,14 +2745,6 @@
     <message>
         <source>Trains</source>
         <translation>Trainiert</translation>
-    </message>
-    <message>
-        <source>Rank</source>
-        <translation>Rang</translation>
-    </message>
-    <message>
-        <source>Options</source>
-        <translation>Optionen</translation>
     </message>
     <message>
         <source>Head</source>
@@ -2708,6 +2974,13 @@
     <message>
         <source>Take over …</source>
         <translation>Übernehmen …</translation>
+    </message>
+</context>
+<context>
+    <name>TrainingPlanner</name>
+    <message>
+        <source>Estimating the training</source>
+        <translation>Das Training wird geschätzt</translation>
     </message>
 </context>
 <context>

@@ -56,5 +56,6 @@ def dock(iface, qtbot):
     flow = plugin().flow
     if flow is not None:
         flow.train.cancel()
+        flow.adapt.cancel()
         flow.segment.cancel()
         qtbot.waitUntil(lambda: not flow.session.running, timeout=LONG_MS)
