@@ -18,11 +18,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "packaging"))
 
-from pretraining.run import Settings, Watch, run, with_overrides  # noqa: E402
+from pretraining.run import Places, Settings, Watch, run, with_overrides  # noqa: E402
 from pretraining.sources import all_sources  # noqa: E402
 from pretraining.tiles import read_tiles, write_tiles  # noqa: E402
 
-_FIELDS, _FIELD_SEED = 16, 5000
+_FIELDS, _FIELD_SEED = 8, 5000
 
 
 def main() -> int:
@@ -44,7 +44,8 @@ def main() -> int:
     watch = Watch(options.seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(watch, "stop", True))
-    state = run(settings, tiles, options.data / "galileo_nano_weights", options.work / options.name, watch)
+    places = Places(options.data / "galileo_nano_weights", options.work / options.name)
+    state = run(settings, tiles, places, watch)
     print(f"step {state.step} of {settings.steps}, {state.elapsed_s:.0f} s")
     return 0
 

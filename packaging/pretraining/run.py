@@ -70,22 +70,35 @@ def build(settings: Settings, teacher: Path) -> PretrainObjective:
         return PretrainObjective(backbone, taught, settings.weights)
 
 
-def run(settings: Settings, tiles: TileSet, teacher: Path, out: Path, progress: ProgressCallback) -> RunState:
-    """Go on from the checkpoint in ``out``, or start; ``progress`` may raise JobCancelled to stop.
+@dataclass(frozen=True)
+class Places:
+    """Where a run finds its teacher and keeps its files: the folder of Galileo-nano, and its own.
+
+    ``every_s`` seconds lie between two checkpoints.
+    """
+
+    teacher: Path
+    out: Path
+    every_s: float = 120.0
+
+
+def run(settings: Settings, tiles: TileSet, places: Places, progress: ProgressCallback) -> RunState:
+    """Go on from the checkpoint in ``places``, or start; ``progress`` may raise JobCancelled to stop.
 
     Raises:
         ModelError: The checkpoint is of another run.
     """
+    out = places.out
     out.mkdir(parents=True, exist_ok=True)
     key = fingerprint(settings, tiles)
-    objective = build(settings, teacher)
+    objective = build(settings, places.teacher)
     path = out / CHECKPOINT
     state = load_state(path, key, RunState) if path.exists() else RunState()
     config = LoopConfig(
         recipe=_recipe(settings),
         seed=settings.seed,
         checkpoint=path,
-        checkpoint_every_s=120.0,
+        checkpoint_every_s=places.every_s,
         fingerprint=key,
     )
     draws = Draws(tiles, settings.draws, settings.seed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pretraining.sources import ROLES, SIDE, Source
 
-_SHARES = {"naip": 0.72, "raster": 0.12, "generated": 0.16}  # of the draws
+_SHARES = {"naip": 0.80, "raster": 0.12, "generated": 0.08}  # of the draws
 
 
 @dataclass(frozen=True)
