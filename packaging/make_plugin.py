@@ -33,6 +33,7 @@ WHEEL_SOURCES = (
     "backend",
     "training_cli",
     "nir_lora_plugin/protocol",
+    "resources/pretrained",
 )
 # All that may lie in the package and in resources; another kind of file is a mistake until it is added here.
 SUFFIXES = {".py", ".svg", ".png", ".qml", ".qm", ".json", ".html", ".txt"}
@@ -62,9 +63,12 @@ def package_files() -> dict[str, bytes]:
     Raises:
         ValueError: A file is of a kind that does not belong into the package.
     """
+    pretrained = ROOT / "resources" / "pretrained"  # travels in the wheel
     found = {name: (ROOT / name).read_bytes() for name in ("metadata.txt", "LICENSE")}
     for folder, prefix in ((ROOT / NAME, ""), (ROOT / "resources", "resources/")):
         for path in folder.rglob("*"):
+            if pretrained in path.parents:
+                continue
             if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".ts", ".qm"):
                 found[prefix + path.relative_to(folder).as_posix()] = path.read_bytes()
     for path in (ROOT / "resources").rglob("*.ts"):  # translators' files go as what Qt loads

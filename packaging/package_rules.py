@@ -20,6 +20,7 @@ FORBIDDEN = (
     ".exe", ".dll", ".so", ".dylib", ".bat", ".sh", ".ps1", ".cmd",
     ".pyc", ".pyo", ".pyd", ".whl.part", ".onnx", ".safetensors", ".nirlora",
 )  # fmt: skip
+WEIGHTS = ".nirlora-backbone"  # a zip of JSON and safetensors: numbers, nothing that runs
 FORBIDDEN_FOLDERS = {"__MACOSX", "__pycache__", ".git"}
 SECRETS = {
     "private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY"),
@@ -87,8 +88,8 @@ def _file_problems(name: str, data: bytes) -> list[str]:
             inner = {f"{name}!{inner}": wheel.read(inner) for inner in wheel.namelist()}
         for path, content in inner.items():
             wrong += _file_problems(path, content)
-            if b"\0" in content:
-                wrong.append(f"{path}: the wheel must hold text only")
+            if b"\0" in content and not path.endswith(WEIGHTS):
+                wrong.append(f"{path}: the wheel must hold text only, and the weights of a backbone")
     return wrong
 
 

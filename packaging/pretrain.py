@@ -4,6 +4,8 @@ The first call decodes the tiles into FOLDER/tiles; every call goes on from the 
 saves it every two minutes and at its end, and writes there ``nirlora-tiny.nirlora-backbone`` and
 ``curve.json``. Ctrl-C, a SIGTERM and the end of ``--seconds`` stop it cleanly; a kill costs two minutes. In
 how many pieces a run is made changes nothing of its result, the number of threads does in the last bits.
+
+``--publish`` puts what the run gave into ``resources/pretrained``, with its model card, and trains nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "packaging"))
 
-from pretraining.run import Places, Settings, Watch, run, with_overrides  # noqa: E402
+from nirlora.models.backbones import backbone_spec  # noqa: E402
+from pretraining.card import publish  # noqa: E402
+from pretraining.run import BACKBONE, Places, Settings, Watch, run, with_overrides  # noqa: E402
 from pretraining.sources import all_sources  # noqa: E402
 from pretraining.tiles import read_tiles, write_tiles  # noqa: E402
 
+PRETRAINED = ROOT / "resources" / "pretrained"
+BENCHMARK = ROOT / "tests" / "benchmarks" / "results" / "own_weights.md"
 _FIELDS, _FIELD_SEED = 8, 5000
 
 
@@ -34,7 +40,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after these; run again to go on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as JSON")
+    parser.add_argument("--publish", action="store_true", help="put the run's weights among the resources")
     options = parser.parse_args()
+    if options.publish:
+        licence = backbone_spec(BACKBONE).licence
+        print(publish(options.work / options.name, PRETRAINED, BENCHMARK, licence))
+        return 0
     torch.set_num_threads(options.threads)
     settings = with_overrides(Settings(), options.set)
     if not (options.work / "tiles" / "tiles.json").exists():

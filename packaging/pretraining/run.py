@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from nirlora.adaptation.config import AdaptRecipe
 from nirlora.adaptation.loop import LoopConfig, ProgressCallback, pretrain
 from nirlora.errors import JobCancelled
+from nirlora.inference.devices import describe_device
 from nirlora.models.backbone_card import SUFFIX, BackboneCard
 from nirlora.models.backbone_file import write_backbone
 from nirlora.models.backbones import build_backbone
@@ -140,6 +141,7 @@ def record(settings: Settings, tiles: TileSet, state: RunState) -> dict[str, Any
         "steps": state.step,
         "losses": {"last": {k: v for k, v in losses.items() if k not in ("step", "lr", "seconds")}},
         "seconds": round(state.elapsed_s),
+        "device": describe_device(_device()) + f", {torch.get_num_threads()} threads",
     }
 
 
@@ -149,10 +151,14 @@ def fingerprint(settings: Settings, tiles: TileSet) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _accelerator(precision: str) -> Accelerator:
     """The product's on a GPU; on a CPU its own precision, where the product computes in float32."""
-    if torch.cuda.is_available():
-        return make_accelerator(torch.device("cuda"))
+    if _device().type == "cuda":
+        return make_accelerator(_device())
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=True, mixed_precision=precision)
 

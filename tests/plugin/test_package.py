@@ -104,6 +104,32 @@ def test_every_module_of_the_backend_is_in_the_wheel(built):
                 assert f"{package}/{path.relative_to(home).as_posix()}" in inside
 
 
+def test_weights_that_are_shipped_travel_once_in_the_wheel(built):
+    """With their card, and nothing else that is no text."""
+    files = opened(built)
+    (wheel,) = (data for name, data in files.items() if name.endswith(".whl"))
+    home = ROOT / "resources" / "pretrained"
+    ours = {f"nirlora/pretrained/{path.name}": path.read_bytes() for path in home.iterdir()}
+    assert "nirlora/pretrained/MODEL_CARD.md" in ours
+    assert {name: data for name, data in opened(wheel).items() if "/pretrained/" in name} == ours
+    assert not [name for name in files if "/pretrained/" in name]
+    assert all(len(data) <= 12_000_000 for data in ours.values())
+    assert len(built) <= 25_000_000
+
+
+def test_a_binary_in_the_wheel_is_named_unless_it_is_weights(built):
+    (name,) = (n for n in opened(built) if n.endswith(".whl"))
+    inside = opened(opened(built)[name])
+
+    def said(file: str) -> list[str]:
+        wheel = write_zip(inside | {f"nirlora/{file}": b"a\0b"}, zipfile.ZIP_STORED)
+        found = problems(changed(built, {name.removeprefix(f"{NAME}/"): wheel}), VERSIONS)
+        return [text for text in found if "text only" in text]
+
+    assert not said("pretrained/tiny.nirlora-backbone")
+    assert said("pretrained/tiny.bin")
+
+
 def test_keeps_the_rules(built):
     assert not problems(built, VERSIONS)
 

@@ -1,0 +1,106 @@
+"""The model card of the shipped weights, written from what the backbone file and the benchmark say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nirlora.models.backbone_card import SUFFIX, read_backbone_card
+
+_CURVE_ROWS = 12
+
+_TEXT = """# Model card: {name}
+
+Written by `python packaging/pretrain.py --publish` from the weights' own card; do not edit.
+
+**What it is.** A Vision Transformer for aerial and satellite images ({size:.1f} MB, half precision, {steps}
+steps): patches of 8 px, tokens of 192, 6 blocks, no class token. It was trained by this project from random
+weights. Its patch embedding has one kernel for each of {channels}; from these it takes any subset (`--bands
+nir`, `red,nir`, ...), since it was trained on subsets scaled as the stem `by_role` scales them. Any other
+channel, such as red edge or short-wave infrared, it never saw: it gets the mean of the kernels, and the
+program says so.
+
+**Licence.** {licence}, as the project. No weights of others are inside; Galileo-nano (MIT) was a teacher
+where the settings below give `teacher` a weight.
+
+**Objective.** From some channels (near-infrared alone half of the time) of some patches: the channels that
+were not shown and NDVI of the visible patches (`colour`), everything of the hidden ones (`fill`), and
+Galileo-nano's tokens of the same image in red, green and blue (`teacher`). See
+`packaging/pretraining/objective.py`.
+
+**Data.** No labels. Every place of a validation or test tile of the NAIP trees is left out in every year;
+of the rasters with labels nothing was taken. The left-out tiles lie in the same cities as others that were
+seen, and the unlabelled tiles carry no coordinates, so that neighbouring places cannot be ruled out.
+
+| source | kind | tiles of 256 px | licence |
+|---|---|---|---|
+{sources}
+
+**Settings.** `{settings}`
+
+**Compute.** {compute}
+
+**Curve.** Mean losses since the row before.
+
+{curve}
+
+**Measured quality.** `python tests/benchmarks/own_weights.py`: mIoU, mean ± deviation over the seeds;
+settings were chosen on other seeds.
+
+{measured}
+
+**Limits.** Mostly Californian cities at 0.6 m in uint8; few fields, little from drones and satellites. One
+network of 2.8 M parameters cannot know what a large one does. Values are standardised by their 2nd and 98th
+percentile: absolute reflectance was not learnt.
+"""
+
+
+def publish(run: Path, home: Path, benchmark: Path, licence: str) -> Path:
+    """Copy a run's backbone file to ``home`` and write ``MODEL_CARD.md`` beside it.
+
+    Args:
+        run: Folder of the run, with one backbone file and ``curve.json``.
+        home: ``resources/pretrained``.
+        benchmark: ``own_weights.md``, the table of these weights; "not measured yet" where it is missing.
+        licence: Of the weights.
+    """
+    (weights,) = run.glob(f"*{SUFFIX}")
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / weights.name
+    shutil.copyfile(weights, target)
+    card = read_backbone_card(target)
+    record = card.history[-1]
+    text = _TEXT.format(
+        name=card.backbone,
+        size=target.stat().st_size / 1e6,
+        steps=record["steps"],
+        channels=", ".join(card.roles),
+        licence=licence,
+        sources="\n".join(_source(r) for r in record["rasters"]),
+        settings=json.dumps(record["settings"]),
+        compute=f"{record['seconds'] / 3600:.1f} hours on {record['device']}.",
+        curve=curve_table(json.loads((run / "curve.json").read_text())),
+        measured=benchmark.read_text().strip() if benchmark.exists() else "Not measured yet.",
+    )
+    (home / "MODEL_CARD.md").write_text(text)
+    return target
+
+
+def _source(record: dict[str, Any]) -> str:
+    return f"| {record['name']} | {record['kind']} | {record['tiles']} | {record['licence']} |"
+
+
+def curve_table(history: list[dict[str, float]]) -> str:
+    """Some rows of a run's history as Markdown, the last one among them."""
+    if not history:
+        return "Empty."
+    names = [n for n in history[0] if n not in ("lr", "seconds")]
+    every = -(-len(history) // _CURVE_ROWS)
+    rows = history[::-1][::every][::-1]
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for row in rows:
+        cells = [str(row[n]) if n == "step" else f"{row[n]:.4f}" for n in names]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
