@@ -66,7 +66,8 @@ class Settings(enum.Enum):
             value = float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"{self.name}: expected {kind.__name__}, got {type(value).__name__} {value!r}")
-        QgsSettings().setValue(self.key, value)
+        if value != self.get():  # writing waits for the disk
+            QgsSettings().setValue(self.key, value)
 
     def reset(self) -> None:
         """Forget the stored value."""

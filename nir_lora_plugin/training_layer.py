@@ -57,6 +57,7 @@ class TrainingLayer(QObject):
         self._found: Dict[str, ClassCount] = {}
         self._colors: Dict[str, str] = {}  # of all classes there ever were
         self._note = ""
+        self._restyled = False  # since the style was stored
         self._field = layer.fields().lookupField(CLASS_FIELD)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -227,6 +228,8 @@ class TrainingLayer(QObject):
         layer.featureDeleted.connect(self._forget)
         layer.afterCommitChanges.connect(self._forget_new)
         layer.afterRollBack.connect(self._forget_all)
+        layer.styleChanged.connect(self._on_style)
+        layer.rendererChanged.connect(self._on_style)
         for signal in (
             layer.featureAdded,
             layer.attributeValueChanged,
@@ -236,6 +239,9 @@ class TrainingLayer(QObject):
             layer.undoStack().indexChanged,
         ):
             signal.connect(self._touch)
+
+    def _on_style(self) -> None:
+        self._restyled = True
 
     def _forget(self, number: int, *_: object) -> None:
         self._counts.forget(number)
@@ -285,7 +291,11 @@ class TrainingLayer(QObject):
         self._touch()
 
     def _store(self) -> None:
+        """Store the style if it has changed: writing waits for the disk, and QGIS waits with it."""
+        if not self._restyled:
+            return
         problem = store_style(self.layer)
+        self._restyled = bool(problem)
         if problem:
             self._note = self.tr("The colours of the classes were not saved: {}").format(problem)
 

@@ -196,7 +196,7 @@ def test_a_layer_of_the_project_is_used_again(project, raster, training):
     assert len(project.mapLayers()) == 2
 
 
-def test_colours_changed_in_qgis_are_the_tables(qtbot, training):
+def test_colours_changed_in_qgis_are_the_tables(qtbot, project, raster, training):
     training.add_class("weed")
     renderer = training.layer.renderer().clone()
     symbol = QgsFillSymbol.createSimple({"color": "1,2,3,255"})
@@ -204,6 +204,9 @@ def test_colours_changed_in_qgis_are_the_tables(qtbot, training):
     with qtbot.waitSignal(training.changed):
         training.layer.setRenderer(renderer)
     assert training.classes()[0].color == "#010203"
+    training.save()
+    project.removeMapLayer(training.layer.id())
+    assert TrainingLayer.open_or_create(raster).classes()[0].color == "#010203"
 
 
 def test_new_classes_get_colours_of_their_own(training):
