@@ -52,6 +52,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, float, float, str, str]]:
     first, imports = found["cold_first_progress_s"], found["import_torch_timm_peft_s"]
     extra = [a - b for a, b in zip(first, imports, strict=True)]
     cold = _ratios(found["cold_click_to_layer_s"], found["command_line_s"])
+    used = _ratios(found["cold_cpu_s"], found["command_line_cpu_s"])
     warm = _ratios(found["warm_click_to_layer_s"], found["command_line_own_s"])
     blocks = [*found["block_segment_ms"], *found["block_cold_ms"], *found["block_train_ms"]]
     return [
@@ -65,7 +66,9 @@ def rows(found: dict[str, Any]) -> list[tuple[str, float, float, str, str]]:
         _row("first progress, cold, less that import", extra, "s", "0"),
         _row("click to layer / `nirlora segment`, both cold", cold, "", "<= 1.15"),
         _row("the same, warm / without its start", warm, "", "<= 1.15"),
+        _row("the same, processor time, both cold", used, "", ""),
         _row("longest block of the event loop", blocks, "ms", "< 50"),
+        _row("the same while nothing is asked", found["block_at_rest_ms"], "ms", ""),
         _row("backend gone after SIGKILL of QGIS", found["gone_after_kill_s"], "s", "< 2"),
     ]
 

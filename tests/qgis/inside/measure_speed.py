@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import time
 from pathlib import Path
 
 from flow_tools import (
     LONG_MS,
+    backend_processes,
     backend_python,
     click,
     make_field,
@@ -30,6 +32,7 @@ from test_killed import kill_qgis
 ROUNDS = int(os.environ.get("NIRLORA_ROUNDS", "5"))
 FACTOR = int(os.environ.get("NIRLORA_FACTOR", "4"))  # of the orchard's 987 x 816 pixels, a side
 HEARTBEAT_MS = 5
+REST_MS = 10_000
 STARTING = ("", "starting the process that computes")  # said before anything is done
 
 
@@ -73,12 +76,22 @@ def bare_import():
     return seconds(lambda: subprocess.run(command, check=True, env=keep, stderr=subprocess.DEVNULL))
 
 
+def processor_s():
+    """Processor seconds that QGIS and its backend have used."""
+    ticks = 0
+    for pid in (os.getpid(), *backend_processes()):
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Run:
     """One press of the button.
 
     Attributes:
         first_s: Until the dock shows the first progress that the worker itself tells.
         whole_s: Until the map is in the project.
+        cpu_s: Processor time of QGIS and the backend meanwhile.
         longest_ms: The longest block of the event loop meanwhile.
     """
 
@@ -96,11 +109,11 @@ class Run:
 
         panel.show_record = look
         with Blocks() as blocks:
-            start = time.perf_counter()
+            start, used = time.perf_counter(), processor_s()
             click(panel.segment_button, qtbot)
             qtbot.waitUntil(lambda: bool(flow.session.running), timeout=LONG_MS)
             qtbot.waitUntil(lambda: not flow.session.running, timeout=LONG_MS)
-            self.whole_s = time.perf_counter() - start
+            self.whole_s, self.cpu_s = time.perf_counter() - start, processor_s() - used
             qtbot.wait(300)  # what is done when the map is there counts as a block too
         del panel.show_record
         added = [v for k, v in QgsProject.instance().mapLayers().items() if k not in before]
@@ -120,10 +133,19 @@ def train_a_model(field, out):
 
 
 def command_line(large, model, folder):
-    """(seconds by the clock, seconds that the command itself says) of the same job in a terminal."""
-    start = time.perf_counter()
+    """(seconds by the clock, those that it says itself, processor seconds) of the same job in a terminal."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     told = nirlora("segment", "--layer", large, "--model", model, "--out", folder / "command.tif", "--json")
-    return time.perf_counter() - start, json.loads(told.stdout)["seconds"]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, json.loads(told.stdout)["seconds"], used
+
+
+def block_at_rest(qtbot):
+    """The longest block of the event loop while nothing is asked of QGIS: the machine's own part."""
+    with Blocks() as blocks:
+        qtbot.wait(REST_MS)
+    return blocks.longest_ms
 
 
 def block_in_training(iface, dock, field, qtbot):
@@ -157,7 +179,7 @@ def test_measure(iface, qtbot, tmp_path, opened_reports):
     qtbot.waitUntil(lambda: dock.status_label.text().startswith("Ready"), timeout=LONG_MS)
     qtbot.waitUntil(lambda: flow.segment._checked is not None, timeout=LONG_MS)
     Run(qtbot)  # the first one reads the file from the disk
-    cold, warm, commands, imports = [], [], [], []
+    cold, warm, commands, imports, rest = [], [], [], [], []
     for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all alike
         imports.append(bare_import())
         commands.append(command_line(large, model, tmp_path))
@@ -166,7 +188,7 @@ def test_measure(iface, qtbot, tmp_path, opened_reports):
         cold.append(Run(qtbot))
         qtbot.waitUntil(lambda: dock.status_label.text().startswith("Ready"), timeout=LONG_MS)
         qtbot.waitUntil(lambda: flow.segment._checked is not None, timeout=LONG_MS)
-        qtbot.wait(1000)
+        rest.append(block_at_rest(qtbot))
         warm.append(Run(qtbot))
     measured = {
         "megapixels": layer.width() * layer.height() / 1e6,
@@ -176,8 +198,11 @@ def test_measure(iface, qtbot, tmp_path, opened_reports):
         "warm_first_progress_s": [run.first_s for run in warm],
         "cold_click_to_layer_s": [run.whole_s for run in cold],
         "warm_click_to_layer_s": [run.whole_s for run in warm],
-        "command_line_s": [wall for wall, _ in commands],
-        "command_line_own_s": [own for _, own in commands],
+        "command_line_s": [wall for wall, _, _ in commands],
+        "command_line_own_s": [own for _, own, _ in commands],
+        "cold_cpu_s": [run.cpu_s for run in cold],
+        "command_line_cpu_s": [used for _, _, used in commands],
+        "block_at_rest_ms": rest,
         "block_segment_ms": [run.longest_ms for run in warm],
         "block_cold_ms": [run.longest_ms for run in cold],
         "block_train_ms": [block_in_training(iface, dock, field, qtbot)],
