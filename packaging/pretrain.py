@@ -20,6 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "packaging"))
 
+from nirlora.errors import JobCancelled  # noqa: E402
 from nirlora.models.backbones import backbone_spec  # noqa: E402
 from pretraining.card import publish  # noqa: E402
 from pretraining.run import BACKBONE, Places, Settings, Watch, run, with_overrides  # noqa: E402
@@ -56,7 +57,11 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(watch, "stop", True))
     places = Places(options.data / "galileo_nano_weights", options.work / options.name)
-    state = run(settings, tiles, places, watch)
+    try:
+        state = run(settings, tiles, places, watch)
+    except JobCancelled:  # before its first step
+        print("stopped; nothing was learnt yet")
+        return 130
     print(f"step {state.step} of {settings.steps}, {state.elapsed_s:.0f} s")
     return 0
 
