@@ -23,6 +23,7 @@ from nirlora.models.backbones import build_backbone
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import build_segmenter
 from nirlora.models.weights import backbone_input
+from pretraining.card import publish
 from pretraining.draws import NDVI_MEAN, NDVI_STD, Draws, DrawSpec
 from pretraining.objective import LossWeights, PretrainObjective, colour_loss, show
 from pretraining.run import Places, Settings, build, run, with_overrides
@@ -137,6 +138,18 @@ class TestRun:
         assert state.keys() == mean.keys()
         assert all(torch.equal(state[k], mean[k].half()) for k in mean)
         assert {h["step"] for h in json.loads((tmp_path / "curve.json").read_text())} == {1, 2, 3, 4}
+
+    def test_what_is_published_is_the_file_and_what_its_card_says(self, tiles, tmp_path, one_thread):
+        run(QUICK, tiles, Places(Path(), tmp_path / "run"), lambda _: None)
+        (tmp_path / "own_weights.md").write_text("| method | mIoU |\n|---|---|\n| lora | 0.5 |\n")
+        for benchmark, said in (("own_weights.md", "| lora | 0.5 |"), ("none.md", "Not measured yet.")):
+            made = publish(tmp_path / "run", tmp_path / "home", tmp_path / benchmark, "GPL-2.0-or-later")
+            text = (tmp_path / "home" / "MODEL_CARD.md").read_text()
+            assert made.read_bytes() == (tmp_path / "run" / made.name).read_bytes()
+            assert said in text
+            for words in ("4 steps", "| b | raster | 1 | y |", "red, green, blue, nir", '"teacher": 0.0'):
+                assert words in " ".join(text.split())
+            assert text.count("\n| 4 |") == 1  # the last row of the curve
 
     def test_the_file_is_a_backbone_for_any_of_its_channels_and_says_which_it_never_saw(
         self, tiles, tmp_path, one_thread
