@@ -130,7 +130,7 @@ def _open_parcels(
     split = (
         read_split(request.split, names)
         if request.split
-        else split_parcels(parcels, values, class_names, request.val_fraction, request.seed)
+        else split_parcels(parcels, values, sources, class_names, request.val_fraction, request.seed)
     )
 
     def make(fitted: InputTransform, sizes: Sizes, spec: ViewSpec) -> Samples:

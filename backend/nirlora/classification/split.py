@@ -14,6 +14,8 @@ from nirlora.classification.parcels import RasterParcel
 from nirlora.errors import InputError, LabelsError
 from nirlora.protocol import ClassInfo
 from nirlora.raster.outputs import write_text
+from nirlora.raster.source import RasterSource
+from nirlora.vector.across import join_layers
 from nirlora.vector.items import LabelItem
 from nirlora.vector.split import split_groups
 
@@ -48,15 +50,19 @@ def split_images(values: Sequence[int], val_fraction: float, seed: int) -> Split
 
 
 def split_parcels(
-    parcels: Sequence[RasterParcel], values: Sequence[int], classes: Sequence[str], fraction: float, seed: int
+    parcels: Sequence[RasterParcel],
+    values: Sequence[int],
+    sources: Sequence[RasterSource],
+    classes: Sequence[str],
+    fraction: float,
+    seed: int,
 ) -> Split:
-    """Hold out whole spatial groups, so that a held-out parcel has no training parcel beside it."""
-    count = 1 + max(p.layer for p in parcels)
-    layers: list[list[LabelItem]] = [[] for _ in range(count)]
+    """Hold out whole spatial groups: a held-out parcel has no training parcel beside it, in no raster."""
+    layers: list[list[LabelItem]] = [[] for _ in sources]
     for number, (item, value) in enumerate(zip(parcels, values, strict=True)):
         # one parcel counts as one pixel: a split by number, not by area
         layers[item.layer].append(LabelItem(number, value, 1, item.parcel.window, item.parcel.group))
-    found = split_groups(layers, fraction, seed, classes)
+    found = split_groups(layers, fraction, seed, classes, joined=join_layers(sources, layers))
     held = [i.id for items, out in zip(layers, found.val, strict=True) for i in items if i.group in out]
     val = tuple(sorted(held))
     return Split(tuple(i for i in range(len(parcels)) if i not in set(val)), val)

@@ -12,6 +12,7 @@ from nirlora.protocol import ClassInfo, TrainRequest
 from nirlora.raster.source import RasterSource, open_raster
 from nirlora.training.chips import ChipLayer
 from nirlora.training.find_labels import find_labels
+from nirlora.vector.across import join_layers
 from nirlora.vector.items import LabelSource
 from nirlora.vector.labels import open_labels
 from nirlora.vector.split import Split, split_groups
@@ -93,6 +94,7 @@ def open_training_set(request: TrainRequest, stack: ExitStack) -> TrainingSet:
         seed=request.seed,
         class_names=names,
         shapes=[(source.height, source.width) for source in sources],
+        joined=join_layers(sources, [source.items for source in labels]),
     )
     warnings = [w for source in opened for w in source.warnings] + list(split.warnings)
     return TrainingSet(sources, labels, paths, classes, split, tuple(dict.fromkeys(warnings)))
@@ -127,10 +129,22 @@ def fit_input(data: TrainingSet, request: TrainRequest) -> InputTransform:
     )
 
 
+def flat_channels(transform: InputTransform) -> list[str]:
+    """A sentence for each channel from which nothing can be learnt: its values are nearly all the same."""
+    return [
+        f"Channel {c.name} is {c.median:g} nearly everywhere, so nothing can be learnt from it: is it the "
+        "right band, and is nodata declared?"
+        for c in transform.channels
+        if c.p1 == c.p99
+    ]
+
+
 def _common_classes(
     request: TrainRequest, opened: Sequence[LabelSource]
 ) -> tuple[tuple[ClassInfo, ...], dict[str, str] | None]:
     """Classes of all layers in one list, and how names are merged for a binary model."""
+    if twice := [name for name in request.classes if request.classes.count(name) > 1]:
+        raise OptionError(f"--classes names {twice[0]!r} twice.", hint="Name each class once.")
     colors: dict[str, str] = {}
     for source in opened:
         for name, color in zip(source.classes, source.colors, strict=True):

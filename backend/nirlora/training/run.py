@@ -31,7 +31,7 @@ from nirlora.raster.source import RasterSource
 from nirlora.training.checkpoint import RunState, TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
-from nirlora.training.dataset import TrainingSet, fit_input, open_readers, open_training_set
+from nirlora.training.dataset import TrainingSet, fit_input, flat_channels, open_readers, open_training_set
 from nirlora.training.limits import check_limits
 from nirlora.training.loop import LoopConfig, fit
 from nirlora.training.paths import Paths, output_paths
@@ -73,8 +73,9 @@ def prepare(request: TrainRequest, stack: ExitStack) -> Setup:
     known = backbone_input(name, source)
     mean, std = normalisation(stem, transform.roles, known.mean, known.std, known.roles)
     unseen = known.unseen(transform.roles)
-    if unseen:
-        data = replace(data, warnings=(*data.warnings, _not_adapted_to(source, known.roles, unseen)))
+    notes = [_not_adapted_to(source, known.roles, unseen)] if unseen else []
+    notes += flat_channels(transform)
+    data = replace(data, warnings=(*data.warnings, *notes))
     if request.normalisation == "backbone":
         transform = transform.with_normalisation(mean, std)
     config = ModelConfig(

@@ -31,15 +31,26 @@ def spatial_groups(geometries: Geometries, tree: shapely.STRtree) -> NDArray[np.
         Group numbers ``(N,)``, 0-based and without gaps.
     """
     groups = _components(geometries, tree)
+    centres = shapely.get_coordinates(shapely.centroid(geometries))
+    return np.unique(cut_large(groups, centres), return_inverse=True)[1].astype(np.int64)
+
+
+def cut_large(groups: NDArray[np.int64], centres: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Cut every group of more than a third of all members (and at least four) by a grid of 8 x 8 cells.
+
+    Args:
+        groups: Group numbers ``(N,)``.
+        centres: Where the members lie ``(N, 2)``.
+    """
+    groups = groups.copy()
     sizes = np.bincount(groups)
-    for group in np.flatnonzero((sizes > _LARGEST_SHARE * len(geometries)) & (sizes >= 4)):
+    for group in np.flatnonzero((sizes > _LARGEST_SHARE * len(groups)) & (sizes >= 4)):
         members = np.flatnonzero(groups == group)
-        centres = shapely.get_coordinates(shapely.centroid(geometries[members]))
-        low = centres.min(axis=0)
-        side = max(float((centres.max(axis=0) - low).max()) / _CELLS_PER_SIDE, 1e-9)
-        cells = np.minimum((centres - low) // side, _CELLS_PER_SIDE - 1).astype(np.int64)
+        low = centres[members].min(axis=0)
+        side = max(float((centres[members].max(axis=0) - low).max()) / _CELLS_PER_SIDE, 1e-9)
+        cells = np.minimum((centres[members] - low) // side, _CELLS_PER_SIDE - 1).astype(np.int64)
         groups[members] = groups.max() + 1 + cells[:, 0] * _CELLS_PER_SIDE + cells[:, 1]
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    return groups
 
 
 def _components(geometries: Geometries, tree: shapely.STRtree) -> NDArray[np.int64]:

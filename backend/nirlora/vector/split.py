@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ def split_groups(
     seed: int,
     class_names: Sequence[str],
     shapes: Sequence[tuple[int, int]] = (),
+    joined: Mapping[tuple[int, int], int] | None = None,
 ) -> Split:
     """Hold out whole groups until about ``val_fraction`` of every class's pixels are held out.
 
@@ -59,6 +60,8 @@ def split_groups(
         seed: Same seed and items, same split.
         class_names: Names in value order.
         shapes: ``(height, width)`` of each raster, to see whether labels are clustered; may be empty.
+        joined: ``(layer, group)`` -> number; groups of one number, in several layers, are one group. None:
+            each is its own.
 
     Raises:
         OptionError: The fraction is out of range.
@@ -69,8 +72,10 @@ def split_groups(
             hint="0.2 holds out a fifth of the labels; 0 validates nothing.",
         )
     keys = sorted({(layer, item.group) for layer, items in enumerate(layers) for item in items})
-    number = {key: i for i, key in enumerate(keys)}
-    pixels = np.zeros((len(keys), len(class_names)), dtype=np.int64)
+    names = [joined[key] if joined else i for i, key in enumerate(keys)]
+    row_of = {name: row for row, name in enumerate(dict.fromkeys(names))}
+    number = {key: row_of[name] for key, name in zip(keys, names, strict=True)}
+    pixels = np.zeros((len(row_of), len(class_names)), dtype=np.int64)
     for layer, items in enumerate(layers):
         for item in items:
             pixels[number[layer, item.group], item.class_value] += item.pixels
@@ -78,7 +83,7 @@ def split_groups(
 
     def side(out: bool) -> tuple[frozenset[int], ...]:
         return tuple(
-            frozenset(g for (at, g), h in zip(keys, held, strict=True) if at == layer and h == out)
+            frozenset(g for at, g in keys if at == layer and held[number[at, g]] == out)
             for layer in range(len(layers))
         )
 

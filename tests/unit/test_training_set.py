@@ -1,0 +1,43 @@
+"""What is opened for a training, before any network."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from training_field import make_field
+
+from data.make_data import make_raster
+from nirlora.bands import fit_transform
+from nirlora.errors import OptionError
+from nirlora.protocol import LayerRef, TrainRequest
+from nirlora.raster.source import open_raster
+from nirlora.training.dataset import flat_channels, open_training_set
+
+
+def test_one_field_on_two_rasters_is_held_out_on_both(tmp_path):
+    field = make_field(tmp_path)
+    layer = LayerRef(str(field.raster), str(field.labels))
+    with ExitStack() as stack:
+        data = open_training_set(TrainRequest(layers=(layer, layer)), stack)
+        both = data.labels[0].rasterise(data.sources[0].window, data.split.val[0])
+        again = data.labels[1].rasterise(data.sources[1].window, data.split.val[1])
+    np.testing.assert_array_equal(both, again)
+    assert all(c.val_pixels > 0 and c.train_pixels > c.val_pixels for c in data.split.counts)
+
+
+def test_a_class_is_named_once(tmp_path):
+    field = make_field(tmp_path)
+    request = TrainRequest(layers=(LayerRef(str(field.raster)),), classes=("crop", "soil", "crop"))
+    with ExitStack() as stack, pytest.raises(OptionError, match="'crop' twice"):
+        open_training_set(request, stack)
+
+
+def test_a_band_without_any_difference_is_said(tmp_path):
+    values = np.zeros((2, 64, 64), "uint16")
+    values[1] = np.arange(64)
+    path = make_raster(tmp_path / "f.tif", values, descriptions=("nir", "red"))
+    with open_raster(path) as source:
+        (said,) = flat_channels(fit_transform([source], "nir,red"))
+    assert said.startswith("Channel nir is 0 nearly everywhere")
