@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nirlora.errors import OptionError
 from nirlora.protocol import ClassifyPredictRequest, ClassifyTrainRequest
-from nirlora.raster.outputs import check_output
+from nirlora.raster.outputs import check_output, named, wished
 from nirlora.vector.reading import split_path
 
 
@@ -27,10 +27,10 @@ def train_paths(request: ClassifyTrainRequest) -> TrainPaths:
     Raises:
         OutputError: The folder is missing or read-only, or a file exists and must not be overwritten.
     """
-    first = Path(request.images or (request.layers[0].path if request.layers else "") or "model")
+    first = named(request.images or (request.layers[0].path if request.layers else "") or "model")
     is_folder = bool(request.images) and first.suffix.lower() != ".csv"
     stem = first.name if is_folder else first.stem
-    model = Path(request.out) if request.out else first.with_name(f"{stem}_classify.nirlora")
+    model = wished(request.out) if request.out else first.with_name(f"{stem}_classify.nirlora")
     if model.suffix != ".nirlora":
         model = model.with_name(model.name + ".nirlora")
     report, split = (model.with_name(model.stem + end) for end in ("_report.html", "_split.json"))
@@ -52,12 +52,12 @@ def predict_path(request: ClassifyPredictRequest) -> Path:
         raise OptionError(
             "There is nothing to classify.", hint="Give --images FOLDER, or --layer RASTER --parcels FILE."
         )
-    source = Path(request.images or split_path(request.parcels)[0])
+    source = named(request.images or split_path(request.parcels)[0])
     suffix, stem = (".csv", source.name) if source.is_dir() else (".gpkg", source.stem)
     suffix = ".csv" if request.images else suffix
     out = source.with_name(f"{stem}_{Path(request.model).stem}{suffix}")
     if request.out:
-        out = Path(request.out)
+        out = wished(request.out)
         out = out if out.suffix.lower() == suffix else out.with_name(out.name + suffix)
     inputs = [str(source), request.model, *([request.layer.path] if request.layer else [])]
     check_output(out, overwrite=request.overwrite, inputs=inputs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nirlora.errors import OptionError, OutputError, RasterError
 from nirlora.protocol import SegmentRequest
-from nirlora.raster.outputs import check_output
+from nirlora.raster.outputs import check_output, named, wished
 from nirlora.raster.source import RasterSource, open_raster
 from nirlora.raster.writer import MapOutputs
 from nirlora.vector.polygonise import is_polygon_map
@@ -19,10 +19,11 @@ def map_outputs(request: SegmentRequest) -> MapOutputs:
 
     Raises:
         OptionError: The map is named as something else than a GeoTIFF.
+        OutputError: It is named as a folder.
     """
-    raster, model = Path(request.layer.path), Path(request.model)
+    raster, model = named(request.layer.path or "map"), Path(request.model)
     kind = "map" if model.stem == raster.stem else model.stem
-    out = Path(request.out) if request.out else raster.with_name(f"{raster.stem}_{kind}.tif")
+    out = wished(request.out) if request.out else raster.with_name(f"{raster.stem}_{kind}.tif")
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise OptionError(
             f"The map is a GeoTIFF, but --out is {out.name}.", hint=f"Name it {out.stem}.tif, for example."

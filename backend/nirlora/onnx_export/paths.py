@@ -7,7 +7,7 @@ from pathlib import Path
 from nirlora.errors import ModelError, OptionError, OutputError
 from nirlora.models.onnx_metadata import is_onnx, read_onnx
 from nirlora.protocol import ExportRequest
-from nirlora.raster.outputs import check_output
+from nirlora.raster.outputs import check_output, named, wished
 
 MAX_INPUT_PX = 8192
 
@@ -22,8 +22,8 @@ def output_path(request: ExportRequest) -> Path:
     """
     if is_onnx(request.model):
         raise ModelError(f"{request.model} is exported already.", hint="Give the .nirlora file it came from.")
-    model = Path(request.model)
-    out = Path(request.out) if request.out else model.with_name(f"{model.stem}.onnx")
+    model = named(request.model)
+    out = wished(request.out) if request.out else model.with_name(f"{model.stem}.onnx")
     if not is_onnx(out):
         raise OptionError(
             f"An exported model is an ONNX file, but --out is {out.name}.",

@@ -61,6 +61,31 @@ def check_output(path: Path, *, overwrite: bool = True, inputs: Iterable[str | P
         raise OutputError(f"{path} is write-protected.", hint="Choose another output path.")
 
 
+def named(path: str | Path) -> Path:
+    """An input by whose name a result is called: ``.`` and ``..`` are the folders that they stand for.
+
+    Raises:
+        OutputError: It is the root of the file system, which has no name.
+    """
+    given = Path(path)
+    found = given if given.name not in ("", "..") else given.resolve()
+    if not found.name:
+        raise OutputError(f"{path} gives a result no name.", hint="Name the result with --out.")
+    return found
+
+
+def wished(out: str) -> Path:
+    """The path of a result as a person gave it.
+
+    Raises:
+        OutputError: It is a folder's: ``.``, ``..`` or the root.
+    """
+    path = Path(out)
+    if path.name in ("", ".."):
+        raise OutputError(f"{path} is a folder, expected a file name.", hint="Add a file name to it.")
+    return path
+
+
 def with_suffix(path: Path, suffix: str) -> Path:
     """``path`` with ``suffix`` after its whole name."""
     return path.with_name(path.name + suffix)

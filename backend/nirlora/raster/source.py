@@ -232,7 +232,7 @@ def _open(path: str) -> Any:
             file = rasterio.open(path)
     except (RasterioError, CRSError, UnicodeDecodeError) as error:  # the last one of damaged databases
         raise RasterError(
-            f"{path} cannot be opened as a raster: {error}.",
+            f"{path} cannot be opened as a raster: {str(error).rstrip('.')}.",
             hint="Expected a format that GDAL reads, such as GeoTIFF; try gdalinfo on it.",
         ) from error
     problem = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nirlora.protocol import TrainRequest
-from nirlora.raster.outputs import check_output
+from nirlora.raster.outputs import check_output, named, wished
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ def output_paths(request: TrainRequest) -> Paths:
     Raises:
         OutputError: The folder is missing or read-only, or model or report exist and must not be overwritten.
     """
-    first = Path((request.layers[0].path if request.layers else "") or "model")
-    model = Path(request.out) if request.out else first.with_suffix(".nirlora")
+    first = (request.layers[0].path if request.layers else "") or "model"
+    model = wished(request.out) if request.out else named(first).with_suffix(".nirlora")
     if model.suffix != ".nirlora":
         model = model.with_name(model.name + ".nirlora")
     report = model.with_name(f"{model.stem}_report.html")

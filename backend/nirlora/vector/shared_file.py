@@ -21,7 +21,7 @@ def undisturbed(file: str) -> Iterator[str]:
     it: its layer cannot be read any more. Reading plain bytes disturbs nobody.
     """
     path = Path(file)
-    log = path.with_name(path.name + _LOG)
+    log = Path(file + _LOG)
     if file.startswith("/vsi") or not log.exists():
         yield file
         return

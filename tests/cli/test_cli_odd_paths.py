@@ -1,0 +1,60 @@
+"""Folders, dots and the root where files are expected: refused in words, and nothing is written."""
+
+from __future__ import annotations
+
+import pytest
+from training_field import make_field
+
+from nirlora.errors import OutputError
+from nirlora.raster.outputs import named
+
+SMALL = ("--backbone", "vit-demo", "--no-pretrained", "--device", "cpu")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A field in the current folder, and a look at what is there."""
+    folder = tmp_path / "field folder"
+    folder.mkdir()
+    make_field(folder)
+    (folder / "model.nirlora").write_bytes(b"no model")
+    monkeypatch.chdir(folder)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("train", "--layer", ".", *SMALL), 2, "cannot be opened as a raster"),
+        (("train", "--layer", "..", *SMALL), 2, "cannot be opened as a raster"),
+        (("train", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
+        (("train", "--layer", "field.tif", "--labels", ".", *SMALL), 2, "error: ."),
+        (("train", "--layer", "field.tif", "--out", ".", *SMALL), 1, ". is a folder"),
+        (("segment", "--layer", ".", "--model", "model.nirlora"), 2, "cannot be opened as a raster"),
+        (("segment", "--layer", "field.tif", "--model", "."), 2, ". is refused"),
+        (("segment", "--layer", "field.tif", "--model", "model.nirlora", "--out", ".."), 1, ".. is a folder"),
+        (("export", "--model", "."), 2, "error: "),
+        (("classify", "train", "--images", ".", *SMALL), 2, "error: "),
+        (("classify", "predict", "--images", ".", "--model", "model.nirlora"), 2, "model.nirlora is refused"),
+        (("info", "."), 2, "cannot be opened as a raster"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_folders_are_refused_in_words(cli, here, words, code, said):
+    before = {(path, path.stat().st_mtime_ns) for path in here.rglob("*") if path.is_file()}
+    done = cli(*words)
+    assert (done.code, done.out) == (code, ""), done.err
+    error, hint = done.err.splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert said in error
+    assert not error.endswith("..")
+    assert hint.startswith("hint: ")
+    assert "fault of the program" not in done.err
+    assert {(path, path.stat().st_mtime_ns) for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_a_dot_stands_for_the_folder(here):
+    assert named(".") == here / "field folder"
+    assert str(named("field.tif")) == "field.tif"
+    with pytest.raises(OutputError, match="no name"):
+        named("/")
