@@ -78,7 +78,7 @@ class CarryPanel(QWidget):
         """Show what the backend says it would do."""
         facts = estimate(plan)
         if plan.get("stages"):
-            facts.append(self.tr("{} rounds").format(int(plan["stages"]) - 1))
+            facts.append(self.tr("rounds: {}").format(int(plan["stages"]) - 1))
         self.show_estimate(" · ".join(facts))
         self.show_problems([("warning", str(words)) for words in plan.get("warnings", [])])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QSize, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QDockWidget, QFrame, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from .adapt_panel import AdaptPanel
@@ -77,6 +77,10 @@ class NirLoraDock(QDockWidget):
         layout.addWidget(self._make_header())
         layout.addWidget(self.scroll)
         self.setWidget(content)
+        self._brought: Optional[StepCard] = None
+        self._bring_timer = QTimer(self)
+        self._bring_timer.setSingleShot(True)
+        self._bring_timer.timeout.connect(self._scroll)
         self.setMinimumWidth(370)
         self.visibilityChanged.connect(self.shown)
         self.show_status("off", "")
@@ -119,9 +123,15 @@ class NirLoraDock(QDockWidget):
             self._bring(card)
 
     def _bring(self, card: StepCard) -> None:
-        self.scroll.widget().layout().activate()
-        self.scroll.ensureWidgetVisible(card, 0, 8)
-        self.scroll.ensureWidgetVisible(card.header, 0, 8)  # of a tall one the beginning
+        """Scroll to ``card`` once what has opened and closed has its new place."""
+        self._brought = card
+        self._bring_timer.start()
+
+    def _scroll(self) -> None:
+        if self._brought is not None:
+            self.scroll.widget().layout().activate()
+            self.scroll.ensureWidgetVisible(self._brought, 0, 8)
+            self.scroll.ensureWidgetVisible(self._brought.header, 0, 8)  # of a tall one the beginning
 
     def _make_steps(self) -> List[StepCard]:
         parts = (

@@ -61,7 +61,7 @@ class RasterList(QWidget):
         self.list.setVisible(bool(rows))
         self.empty_label.setVisible(not rows)
         line = self.list.sizeHintForRow(0) if rows else 0
-        self.list.setFixedHeight(line * min(len(rows), _MAX_ROWS) + 2 * self.list.frameWidth() + 2)
+        self.list.setFixedHeight(line * min(len(rows), _MAX_ROWS) + 2 * self.list.frameWidth() + 8)
         if set(self.chosen()) != before:
             self.changed.emit()
 

@@ -328,8 +328,8 @@
         <translation>Felder ohne Polygone</translation>
     </message>
     <message>
-        <source>{} rounds</source>
-        <translation>{} Runden</translation>
+        <source>rounds: {}</source>
+        <translation>Runden: {}</translation>
     </message>
     <message>
         <source>as its file says; else e.g. nir=4</source>

@@ -10,9 +10,16 @@ from cards import card
 from flow_tools import LONG_MS, files_in
 from qgis.core import (
     QgsApplication,
+    QgsProcessing,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterMultipleLayers,
     QgsProject,
 )
 
@@ -85,3 +92,39 @@ def test_the_command_line_finds_the_same_parameters(raster):
     out = str(raster.with_name("one.nirlora-backbone"))
     assert processing.run("nirlora:adapt", {**parameters, "OUTPUT": out})["OUTPUT"] == out
     assert card(out)["history"][0]["steps"] == 1
+
+
+def test_a_model_of_the_designer_adapts_and_trains(raster):
+    """The file that one step makes is the backbone of the next."""
+    out, project_layer = str(raster.with_name("m.nirlora")), labels()
+    QgsProject.instance().addMapLayer(project_layer)
+    model = QgsProcessingModelAlgorithm("adapt and train", "tests")
+    rasters = QgsProcessingParameterMultipleLayers("RASTERS", "rasters", QgsProcessing.TypeRaster)
+    model.addModelParameter(rasters, QgsProcessingModelParameter("RASTERS"))
+    given, fixed = (
+        QgsProcessingModelChildParameterSource,
+        QgsProcessingModelChildParameterSource.fromStaticValue,
+    )
+
+    def step(name, values, **sources):
+        child = QgsProcessingModelChildAlgorithm(f"nirlora:{name}")
+        child.setChildId(name)
+        for parameter, value in values.items():
+            child.addParameterSources(parameter, [fixed(value)])
+        for parameter, source in sources.items():
+            child.addParameterSources(parameter, [source])
+        return child
+
+    every = given.fromModelParameter("RASTERS")
+    model.addChildAlgorithm(step("adapt", {**SMALL, "STEPS": 2}, INPUT=every))
+    tiny = {**TINY, "PRETRAINED": True, "EPOCHS": 1, "ADAPTER": "lora", "LABELS": [project_layer.id()]}
+    tiny.pop("BACKBONE")
+    train = step("train", tiny, INPUT=every, BACKBONE=given.fromChildOutput("adapt", "OUTPUT"))
+    result = QgsProcessingModelOutput("MODEL", "model")
+    result.setChildOutputName("OUTPUT")
+    train.setModelOutputs({"MODEL": result})
+    model.addChildAlgorithm(train)
+    (name,) = (one.name() for one in model.parameterDefinitions() if one.isDestination())  # differs
+    assert processing.run(model, {"RASTERS": [str(raster)], name: out})[name] == out
+    assert card(out)["model"]["backbone_source"].endswith(".nirlora-backbone")
+    assert card(out)["model"]["backbone_roles"] == ["nir"]

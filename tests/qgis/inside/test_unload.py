@@ -86,6 +86,8 @@ def left_behind(iface):
     ]
     watched = {
         "cleared": project.receivers(project.cleared),
+        "layersAdded": project.receivers(project.layersAdded),
+        "layersRemoved": project.receivers(project.layersRemoved),
         "layersWillBeRemoved": project.receivers(project.layersWillBeRemoved),
         "mapToolSet": iface.mapCanvas().receivers(iface.mapCanvas().mapToolSet),
         "extentsChanged": iface.mapCanvas().receivers(iface.mapCanvas().extentsChanged),
@@ -120,12 +122,15 @@ def test_loading_and_unloading_leaves_nothing(iface, field, qtbot):
         click(dock.training_panel.make_button, qtbot)
         click(dock.training_panel.draw_button, qtbot)
         plugin().flow.session.training.layer.rollBack()
+        for card in (dock.carry_card, dock.adapt_card):
+            dock.open_more(card)
+        qtbot.waitUntil(lambda dock=dock: bool(dock.adapt_panel.rasters.chosen()), timeout=LONG_MS)
         iface.actionPan().trigger()
         now = left_behind(iface)
         assert now["docks"] == ["NirLoraDock"]
         assert now["providers"] == ["nirlora"]
         assert len(now["actions"]) == 3
-        del dock
+        del dock, card
         unload(qtbot)
         assert left_behind(iface) == before
         assert "Segment NIR layer" not in context_entries(iface, layer)
