@@ -16,11 +16,12 @@ from accelerate.state import AcceleratorState
 
 from nirlora.adaptation.config import AdaptRecipe
 from nirlora.adaptation.loop import LoopConfig, ProgressCallback, pretrain
+from nirlora.adaptation.mae import sincos_grid
 from nirlora.errors import JobCancelled
 from nirlora.inference.devices import describe_device
 from nirlora.models.backbone_card import SUFFIX, BackboneCard
 from nirlora.models.backbone_file import write_backbone
-from nirlora.models.backbones import build_backbone
+from nirlora.models.backbones import Backbone, build_backbone
 from nirlora.models.weights import load_backbone_weights
 from nirlora.protocol import Progress
 from nirlora.training.augment import AugmentConfig
@@ -68,7 +69,16 @@ def build(settings: Settings, teacher: Path) -> PretrainObjective:
         torch.manual_seed(settings.seed)
         backbone = build_backbone(BACKBONE)
         backbone.set_channels(ROLES)
+        _set_positions(backbone)
         return PretrainObjective(backbone, taught, settings.weights)
+
+
+@torch.no_grad()
+def _set_positions(backbone: Backbone) -> None:
+    """Start the learnt position table as the fixed code of MAE, by which near patches are alike at once."""
+    table = backbone.net.pos_embed  # (1, L, d)
+    side = int(table.shape[1] ** 0.5)
+    table.copy_(sincos_grid(table.shape[2], side, side, table.device)[None])
 
 
 @dataclass(frozen=True)
