@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -37,7 +39,7 @@ from nirlora.raster.source import open_raster
 from nirlora.self_training.options import STABILISERS
 
 SOURCE, TARGET = "chico", "palm_springs"
-ROUNDS = 2
+ROUNDS, EPOCHS = 2, 4
 PLAIN = "source only"
 
 
@@ -52,8 +54,8 @@ def request(
         bands="nir",
         backbone=f"galileo-nano:p8={options.data / 'galileo_nano_weights'}",
         batch=2,
-        epochs=4,
-        steps_per_epoch=options.steps // 4,
+        epochs=EPOCHS,
+        steps_per_epoch=options.steps // EPOCHS,
         val_fraction=0.0,
         seed=seed,
         device="cpu",
@@ -80,6 +82,7 @@ def adapted(name: str, options: argparse.Namespace, seed: int, folder: Path) -> 
     return {
         "stages": [round(stage["target_miou"], 4) for stage in stages],
         "flips": [round(stage["flips"], 4) for stage in stages[1:]],
+        "epoch_flips": [[None if f is None else round(f, 4) for f in s["epoch_flips"]] for s in stages],
         "iou": {k: round(v["iou"], 4) for k, v in result.metrics["classes"].items()},
     }
 
@@ -164,8 +167,37 @@ def write_table(runs: list[dict[str, Any]], options: argparse.Namespace) -> None
     table = "\n".join(lines)
     print(table)
     (options.out / "self_training_accuracy.md").write_text(table + "\n")
+    draw(runs, options.out / "self_training_stability.png")
     result = {"runs": runs, "machine": describe_machine()}
     (options.out / "self_training_accuracy.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def draw(runs: list[dict[str, Any]], path: Path) -> None:
+    """How many target pixels change class: from epoch to epoch, and from one set of labels to the next."""
+    figure = Figure(figsize=(10, 3.6), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs, rounds = figure.subplots(1, 2, width_ratios=(2, 1), sharey=True)
+    for name, colour in zip(STABILISERS, ("#8a94a0", "#c8601a", "#1f6f9e", "#3d8b57"), strict=True):
+        found = [r for r in runs if r["method"] == name]
+        if not found:
+            continue
+        first = len(found[0]["epoch_flips"][0]) - EPOCHS  # a look before the first step
+        looks = np.array([[f for stage in r["epoch_flips"] for f in stage] for r in found], float)[:, first:]
+        x = np.arange(1, looks.shape[1] + 1)
+        epochs.plot(x, 100 * looks.mean(0), "o-", color=colour, markersize=3.5, label=name)
+        y = 100 * np.mean([r["flips"] for r in found], axis=0)
+        rounds.plot(range(1, len(y) + 1), y, "o-", color=colour, label=name)
+    for end in range(EPOCHS, EPOCHS * (ROUNDS + 1), EPOCHS):
+        epochs.axvline(end + 0.5, color="#d3d8dd", linestyle="--", linewidth=0.9)
+    epochs.set(xlabel="epoch (dashed: a new stage, from the start weights)", ylabel="pixels that change, %")
+    epochs.set_ylim(bottom=0)
+    rounds.set(xlabel="round", title="pseudo-labels, from round to round", xticks=range(1, ROUNDS + 1))
+    epochs.set_title("predictions on fixed target chips, from epoch to epoch")
+    epochs.legend(frameon=False)
+    for axes in (epochs, rounds):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.title.set_fontsize(10)
+    figure.savefig(path, format="png")
 
 
 def _spread(values: np.ndarray) -> str:

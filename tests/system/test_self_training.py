@@ -107,6 +107,9 @@ def test_it_is_a_normal_model_that_maps_the_target_without_further_words(field, 
     assert [stage["name"] for stage in told["stages"]] == ["warm-up", "round 1", "round 2"]
     assert told["stages"][0]["flips"] is None
     assert all(0 <= stage["flips"] <= 1 for stage in told["stages"][1:])
+    looks = [flips for stage in told["stages"] for flips in stage["epoch_flips"]]
+    assert looks[0] is None
+    assert all(0 <= flips <= 1 for flips in looks[1:])
     assert told["stages"][0]["target_miou"] == result.metrics["before"]
     assert told["stages"][-1]["target_miou"] == result.metrics["miou"]
     assert card.training["steps"] == 3 * 16

@@ -232,6 +232,7 @@ def adapt(
                 "steps": state.stage_step,
                 "seconds": round(elapsed() - state.stage_started_s, 1),
                 **asdict(labelled),
+                "epoch_flips": [h["flips"] for h in state.history if h["stage"] == state.stage],
                 "source_miou": state.history[-1]["miou"] if state.history else None,
                 "confusion": material.score(),
             }
