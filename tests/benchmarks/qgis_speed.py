@@ -41,7 +41,7 @@ def measure(qgis: Installation, rounds: int) -> dict[str, Any]:
             raise SystemExit(f"QGIS {qgis.version}: {outcome.log[-4000:]}")
         inside = json.loads(target.read_text())
     loads = {"before": load_before, "after": os.getloadavg()}
-    return {"start": starts, **inside, "load_1_5_15_min": loads}
+    return {"start": starts, **inside, "load_1_5_15_min": loads, "niceness": os.nice(0)}
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, float, float, str, str]]:
@@ -91,7 +91,10 @@ def main() -> None:
     if missing := what_is_missing():
         raise SystemExit(f"error: {missing}")
     chosen = [one for one in installations() if options.qgis in ("all", one.version)]
-    found = {qgis.version: measure(qgis, options.rounds) for qgis in chosen}
+    found: dict[str, dict[str, Any]] = {}
+    for qgis in chosen:
+        found[qgis.version] = measure(qgis, options.rounds)
+        save("qgis_speed", {"benchmark": "qgis_speed", "rounds": options.rounds, "qgis": found})
     table = []
     tables = {version: rows(one) for version, one in found.items()}
     for lines in zip(*tables.values(), strict=True):
@@ -99,7 +102,6 @@ def main() -> None:
         cells = [f"{median:.3g} ({worst:.3g})" for _, median, worst, _, _ in lines]
         table.append([f"{what}, {unit}".rstrip(", "), *cells, goal])
     print_table(["median (worst)", *(f"QGIS {version}" for version in found), "goal"], table)
-    save("qgis_speed", {"benchmark": "qgis_speed", "rounds": options.rounds, "qgis": found})
 
 
 if __name__ == "__main__":
