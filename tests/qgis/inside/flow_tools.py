@@ -49,7 +49,8 @@ def make_field(folder: Path) -> Path:
         return target
     code = f"from nirlora.demo_field import generate_field; generate_field({str(target)!r}, size=768)"
     subprocess.run([backend_python(), "-c", code], check=True)
-    target.with_name("orchard_training.gpkg").unlink()
+    for beside in ("orchard_training.gpkg", "truth.tif"):
+        target.with_name(beside).unlink()
     return target
 
 

@@ -147,9 +147,11 @@ def test_the_visible_part_only(iface, dock, field, model, qtbot):
 
 def test_a_model_that_does_not_fit_is_named_before_the_run(iface, dock, field, model, qtbot, screenshot):
     other = field.with_name("scaled.tif")
-    gdal.Translate(str(other), str(field), scaleParams=[[0, 10000, 0, 1]] * 4, outputType=gdal.GDT_Float32)
-    source, target = gdal.Open(str(field)), gdal.Open(str(other), gdal.GA_Update)
-    for band in range(1, 5):
+    source = gdal.Open(str(field))
+    scale = [[0, 10000, 0, 1]] * source.RasterCount
+    gdal.Translate(str(other), source, scaleParams=scale, outputType=gdal.GDT_Float32)
+    target = gdal.Open(str(other), gdal.GA_Update)
+    for band in range(1, source.RasterCount + 1):
         target.GetRasterBand(band).SetDescription(source.GetRasterBand(band).GetDescription())
     del target
     open_field(iface, other, qtbot)
