@@ -65,6 +65,7 @@ class TrainingLayer(QObject):
         self._watch()
         self._quiet_form()
         self._count()
+        self._store()  # now, and not by the click that begins a training
         self.set_current(next(iter(self._shown()), ""))
 
     @classmethod
