@@ -29,7 +29,7 @@ class Service:
     """What the application stands on.
 
     Attributes:
-        supervisor: Started and stopped with the application.
+        supervisor: Runs already; stopped with the application.
         token: That every request must show.
         port: Where it listens.
         log_path: Named in errors that are the program's fault.
@@ -49,7 +49,6 @@ def create_app(service: Service) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        supervisor.start()
         yield
         await run_in_threadpool(supervisor.stop)
 

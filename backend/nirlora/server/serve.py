@@ -10,14 +10,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import uvicorn
+from pathlib import Path
 
 from nirlora.errors import OptionError
 from nirlora.jobs.queue import JobQueue
 from nirlora.jobs.store import JobStore
 from nirlora.jobs.supervisor import Supervisor
-from nirlora.server.app import Service, create_app
 from nirlora.server.logs import start_log
 from nirlora.server.state_folder import state_folder
 
@@ -56,37 +54,52 @@ def serve(serving: Serving, listening: Callable[[int], None]) -> None:
     folder = state_folder()
     log_path = start_log(folder)
     with _socket(serving.port) as listener:
-        port = listener.getsockname()[1]
         store = JobStore(folder)
         supervisor = Supervisor(JobQueue(store), folder, store.temporary, log_path, warm=serving.warm)
-        app = create_app(Service(supervisor, serving.token, port, log_path, lambda: stop()))
-        server = uvicorn.Server(_config(app))
-
-        def stop() -> None:
-            server.should_exit = True
-
-        if serving.parent is not None:
-            watch = (serving.parent, supervisor.kill_worker)
-            threading.Thread(target=_end_with, args=watch, name="parent", daemon=True).start()
-        _log.info("listening on port %d, python %s", port, sys.executable)
-        listening(port)
+        supervisor.start()
         try:
-            server.run([listener])
+            _run(serving, supervisor, listener, log_path, listening)
         finally:
+            supervisor.stop()
             store.close()
 
 
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type] # uvicorn has types of its own for the same thing
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,  # streams of events never end by themselves
-        timeout_keep_alive=30,
-        ws="none",
-        lifespan="on",
+def _run(
+    serving: Serving,
+    supervisor: Supervisor,
+    listener: socket.socket,
+    log_path: Path,
+    listening: Callable[[int], None],
+) -> None:
+    """Take requests until told to stop."""
+    if serving.parent is not None:
+        watch = (serving.parent, supervisor.kill_worker)
+        threading.Thread(target=_end_with, args=watch, name="parent", daemon=True).start()
+    import uvicorn  # here, while the worker imports torch: both take a while
+
+    from nirlora.server.app import Service, create_app
+
+    port = listener.getsockname()[1]
+    app = create_app(Service(supervisor, serving.token, port, log_path, lambda: stop()))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,  # streams of events never end by themselves
+            timeout_keep_alive=30,
+            ws="none",
+            lifespan="on",
+        )
     )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    _log.info("listening on port %d, python %s", port, sys.executable)
+    listening(port)
+    server.run([listener])
 
 
 @contextlib.contextmanager
