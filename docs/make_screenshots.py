@@ -2,8 +2,7 @@
 
     python docs/make_screenshots.py [--qgis 3.40] [--minutes 3]
 
-The raster is `../shared/data/micasense_rededge_orchard` (MicaSense, Inc., MIT licence) where it is at hand,
-else the generated field.
+The raster is `micasense_rededge_orchard` of ../shared/data (MicaSense, Inc., MIT licence).
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "qgis"))
 from desktop import run_inside  # noqa: E402
 from installations import installations, what_is_missing  # noqa: E402
 
+DATA = ROOT.parent / "shared" / "data"
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 230_000
 COLOURED = 12  # of 255 between the channels of a pixel that is not grey
@@ -36,6 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     if missing := what_is_missing():
         raise SystemExit(f"error: {missing}")
+    if not (DATA / "micasense_rededge_orchard").exists():
+        raise SystemExit(f"error: {DATA} has no micasense_rededge_orchard to take pictures of")
     qgis = [one for one in installations() if options.qgis in ("", one.version)][-1]
     with tempfile.TemporaryDirectory(prefix="pictures-") as name:
         work, taken = Path(name) / "field", Path(name) / "taken"
