@@ -36,6 +36,9 @@ def here(tmp_path, monkeypatch):
         (("export", "--model", "."), 2, "error: "),
         (("classify", "train", "--images", ".", *SMALL), 2, "error: "),
         (("classify", "predict", "--images", ".", "--model", "model.nirlora"), 2, "model.nirlora is refused"),
+        (("adapt", "--layer", "field.tif", "--out", ".", *SMALL), 1, ". is a folder"),
+        (("adapt", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
+        (("compare", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
         (("info", "."), 2, "cannot be opened as a raster"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -51,6 +54,18 @@ def test_folders_are_refused_in_words(cli, here, words, code, said):
     assert hint.startswith("hint: ")
     assert "fault of the program" not in done.err
     assert {(path, path.stat().st_mtime_ns) for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_of_rasters_may_be_the_present_one(cli, here):
+    adapted = cli("adapt", "--layer", ".", "--steps", "1", "--chip-px", "64", "--batch", "2", *SMALL)
+    assert adapted.code == 0, adapted.err
+    assert [path.name for path in here.rglob("*.nirlora-backbone")] == ["field folder.nirlora-backbone"]
+
+
+def test_a_least_area_without_polygons_is_refused(cli, here):
+    done = cli("segment", "--layer", "field.tif", "--model", "model.nirlora", "--min-area-m2", "5")
+    assert done.code == 2
+    assert "--min-area-m2 leaves out polygons" in done.err
 
 
 def test_a_dot_stands_for_the_folder(here):

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
+import rasterio
 from training_field import make_field
 
 from data.make_data import make_raster
@@ -41,3 +42,18 @@ def test_a_band_without_any_difference_is_said(tmp_path):
     with open_raster(path) as source:
         (said,) = flat_channels(fit_transform([source], "nir,red"))
     assert said.startswith("Channel nir is 0 nearly everywhere")
+
+
+def test_a_raster_of_colour_numbers_is_said(tmp_path):
+    field = make_field(tmp_path)
+    numbers = np.arange(field.truth.size, dtype="uint8").reshape(1, *field.truth.shape)
+    raster = make_raster(tmp_path / "palette.tif", numbers)
+    with rasterio.open(raster, "r+") as file:
+        file.write_colormap(1, {i: (i, 0, 0, 255) for i in range(256)})
+    layers = (LayerRef(str(raster), str(field.labels)), LayerRef(str(field.raster), str(field.labels)))
+    with ExitStack() as stack:
+        data = open_training_set(TrainRequest(layers=layers), stack)
+    assert [w for w in data.warnings if "colour table" in w] == [
+        "palette.tif has a colour table: its values are numbers of colours, not measurements. "
+        "Is there a raster of measurements?"
+    ]

@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 import nirlora
+from nirlora.errors import OptionError
 from nirlora.protocol import LayerRef, SegmentRequest, to_dict
 
 from .options import (
@@ -88,6 +89,10 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Apply a model to a raster and write the map: GeoTIFF, style and area table."""
+    if min_area_m2 and not polygons:
+        raise OptionError(
+            "--min-area-m2 leaves out polygons, but none are drawn.", hint="Add --polygons FILE.gpkg."
+        )
     request = build(SegmentRequest, ctx.params, layer=LayerRef(layer, "", nodata, crs))
     result = execute(lambda progress: nirlora.segment(request, progress), debug=debug)
     emit_json(to_dict(result)) if json else show_segment(result)

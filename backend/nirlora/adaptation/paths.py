@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nirlora.models.backbone_card import SUFFIX
 from nirlora.protocol import AdaptRequest, LayerRef
-from nirlora.raster.outputs import check_output
+from nirlora.raster.outputs import check_output, named, wished
 
 _RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 
@@ -39,8 +39,8 @@ def output_paths(request: AdaptRequest) -> Paths:
     Raises:
         OutputError: The folder is missing or read-only, or a file exists and must not be overwritten.
     """
-    first = Path((request.layers[0].path if request.layers else "") or "backbone")
-    backbone = Path(request.out) if request.out else first.with_suffix(SUFFIX)
+    first = (request.layers[0].path if request.layers else "") or "backbone"
+    backbone = wished(request.out) if request.out else named(first).with_suffix(SUFFIX)
     if backbone.suffix != SUFFIX:
         backbone = backbone.with_name(backbone.name + SUFFIX)
     report = backbone.with_name(f"{backbone.stem}_adaptation.html")

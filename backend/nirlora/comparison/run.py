@@ -27,6 +27,7 @@ from nirlora.protocol import (
     Progress,
     TrainRequest,
 )
+from nirlora.raster.outputs import named
 from nirlora.training.paths import output_paths
 from nirlora.training.run import DEFAULT_BACKBONE, prepare
 from nirlora.versions import versions
@@ -186,7 +187,7 @@ def _reporter(say: ProgressCallback, number: int, total: int, run: Run) -> Calla
 def _folder(request: CompareRequest) -> Path:
     if not request.layers:
         raise OptionError("A comparison needs a raster.", hint="Give one with --layer.")
-    first = Path(request.layers[0].path)
+    first = named(request.layers[0].path)
     folder = Path(request.out) if request.out else first.with_name(f"{first.stem}_comparison")
     try:
         (folder / "models").mkdir(parents=True, exist_ok=True)

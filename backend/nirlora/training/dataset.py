@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from nirlora.bands import ChannelReader, InputTransform, fit_transform
 from nirlora.errors import LabelsError, OptionError
@@ -96,7 +97,7 @@ def open_training_set(request: TrainRequest, stack: ExitStack) -> TrainingSet:
         shapes=[(source.height, source.width) for source in sources],
         joined=join_layers(sources, [source.items for source in labels]),
     )
-    warnings = [w for source in opened for w in source.warnings] + list(split.warnings)
+    warnings = [w for source in opened for w in source.warnings] + list(split.warnings) + _indexed(sources)
     return TrainingSet(sources, labels, paths, classes, split, tuple(dict.fromkeys(warnings)))
 
 
@@ -127,6 +128,16 @@ def fit_input(data: TrainingSet, request: TrainRequest) -> InputTransform:
         offset=request.reflectance_offset,
         places=[[item.window for item in labels.items] for labels in data.labels],
     )
+
+
+def _indexed(sources: Sequence[RasterSource]) -> list[str]:
+    """A sentence for each raster whose values stand for colours."""
+    return [
+        f"{Path(source.path).name} has a colour table: its values are numbers of colours, not measurements. "
+        "Is there a raster of measurements?"
+        for source in sources
+        if "palette" in source.color_interp
+    ]
 
 
 def flat_channels(transform: InputTransform) -> list[str]:
