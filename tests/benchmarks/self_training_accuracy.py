@@ -121,13 +121,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--steps", type=int, default=120, help="of each stage")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--methods", default="|".join((PLAIN, *STABILISERS)), help="with | between")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     log = options.out / "self_training_runs.jsonl"
     runs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     for seed in map(int, options.seeds.split(",")):
-        for name in (PLAIN, *STABILISERS):
+        for name in options.methods.split("|"):
             key = {"method": name, "seed": seed, "steps": options.steps, "pair": f"{SOURCE} to {TARGET}"}
             if any(all(run.get(k) == v for k, v in key.items()) for run in runs):
                 continue
