@@ -36,7 +36,8 @@ class KnownFlow(QObject):
         self._ask(with_jobs=True)
 
     def _on_layer(self) -> None:
-        if self._session.backend and self._folders and self._wanted() != self._folders:
+        """Ask for another raster, which may have backbones beside it; not for none, as when QGIS ends."""
+        if self._session.ref is not None and self._folders and self._wanted() != self._folders:
             self.refresh()
 
     def _wanted(self) -> List[str]:
