@@ -24,6 +24,7 @@ from installations import installations, what_is_missing  # noqa: E402
 DATA = ROOT.parent / "shared" / "data"
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 230_000
+MARGIN_PX = 12
 COLOURED = 12  # of 255 between the channels of a pixel that is not grey
 TIMEOUT_S = 1500
 
@@ -50,9 +51,16 @@ def main() -> None:
         }
         outcome = run_inside(qgis, ["take_pictures.py", "-x"], timeout_s=TIMEOUT_S, extra=variables)
         for picture in sorted(taken.glob("*.png")):
-            save_small(Image.open(picture).convert("RGB"), IMAGES / f"qgis-{picture.name}")
+            save_small(trimmed(Image.open(picture).convert("RGB")), IMAGES / f"qgis-{picture.name}")
     if outcome.code != 0:
         raise SystemExit(f"QGIS {qgis.version}: {outcome.log[-4000:]}")
+
+
+def trimmed(image: Image.Image) -> Image.Image:
+    """Without the rows at the bottom in which there is nothing."""
+    pixels = np.asarray(image)
+    used = np.flatnonzero((pixels != pixels[-1]).any(axis=(1, 2)))
+    return image.crop((0, 0, image.width, min(image.height, used[-1] + 1 + MARGIN_PX)))
 
 
 def save_small(image: Image.Image, target: Path) -> None:
