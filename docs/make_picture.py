@@ -1,6 +1,6 @@
 """Draw docs/orchard.png: a drone NIR band, the squares that were labelled, and the map.
 
-python docs/make_picture.py --data ../shared/data --seconds 90
+python docs/make_picture.py --data ../shared/data --steps 400
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     """Train, segment, score, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--steps", type=int, default=400)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         split = orchard(options.data, Path(folder), seed=0)
@@ -43,9 +43,8 @@ def main() -> None:
                 out=f"{folder}/orchard.nirlora",
                 classes=split.classes,
                 backbone=f"galileo-nano:p8={options.data / 'galileo_nano_weights'}",
-                chip_px=96,
-                epochs=100_000,
-                max_seconds=options.seconds,
+                epochs=1,
+                steps_per_epoch=options.steps,
                 val_fraction=0.0,
                 report=False,
             )
