@@ -190,21 +190,16 @@ class TestRun:
         assert same(whole.weights, parts.weights)
         assert same(whole.optimizer, parts.optimizer)
 
-    def test_killed_and_gone_on_is_the_same_as_at_once(self, tiles, tmp_path, one_thread):
+    def test_killed_and_gone_on_is_the_same_as_at_once(self, tiles, tmp_path):
         write_tiles([Source("a", "naip", "x", np.array(tiles.values))], tmp_path)
-        again = read_tiles(tmp_path)
-        killed = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(tmp_path)],
-            cwd=ROOT / "packaging",
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        parts = run(QUICK, again, Places(Path(), tmp_path / "killed"), lambda _: None)
-        whole = run(QUICK, again, Places(Path(), tmp_path / "whole"), lambda _: None)
-        assert parts.step == whole.step == 4
-        assert same(whole.weights, parts.weights)
+        assert run_apart(tmp_path, "parts", kill=True) == -signal.SIGKILL
+        assert run_apart(tmp_path, "parts") == run_apart(tmp_path, "whole") == 0
+        parts, whole = (tmp_path / name for name in ("parts", "whole"))
+        curves = [json.loads((place / "curve.json").read_text()) for place in (parts, whole)]
+        assert [p["loss"] for p in curves[0]] == [p["loss"] for p in curves[1]]
+        assert len(curves[0]) == 4
+        name = "nirlora-tiny.nirlora-backbone"
+        assert same(read_backbone(parts / name)[1], read_backbone(whole / name)[1])
 
     def test_a_checkpoint_of_other_settings_is_refused(self, tiles, tmp_path, one_thread):
         places = Places(Path(), tmp_path)
@@ -213,26 +208,36 @@ class TestRun:
             run(with_overrides(QUICK, ["steps=1", "mask_ratio=0.5"]), tiles, places, lambda _: None)
 
 
-_KILLED = """
+_RUN = """
 import os, signal, sys
 from pathlib import Path
-import torch
-torch.set_num_threads(1)
 from pretraining.draws import DrawSpec
 from pretraining.objective import LossWeights
 from pretraining.run import Places, Settings, run
 from pretraining.tiles import read_tiles
 
-def kill(progress):
-    if progress.message.startswith("step 3/"):
+def say(progress):
+    if sys.argv[3] and progress.message.startswith("step 3/"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 folder = Path(sys.argv[1])
 quick = Settings(
     steps=4, draws=DrawSpec(batch=2, sides=(96,)), weights=LossWeights(teacher=0.0), precision="no"
 )
-run(quick, read_tiles(folder), Places(Path(), folder / "killed", every_s=0.0), kill)
+run(quick, read_tiles(folder), Places(Path(), folder / sys.argv[2], every_s=0.0), say)
 """
+
+
+def run_apart(folder: Path, name: str, kill: bool = False) -> int:
+    """A run in a process of one thread: their number decides in which order sums are taken."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, str(folder), name, "kill" if kill else ""],
+        cwd=ROOT / "packaging",
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

@@ -19,7 +19,6 @@ from flow_tools import (
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QToolButton
-from test_unload import load, loaded_again, open_dock, unload  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -115,24 +114,6 @@ def test_it_goes_on_after_the_backend_died(dock, panel, field, qtbot, opened_rep
     click(panel.job_view.keep_button, qtbot)
     qtbot.waitUntil(not_running, timeout=LONG_MS)
     assert "is ready" in panel.result_notice.text()
-
-
-def test_it_goes_on_after_the_plugin_was_loaded_again(panel, field, qtbot, opened_reports):
-    start(panel, 5, qtbot)
-    checkpoint = field.with_name("orchard_adapted.nirlora-backbone.checkpoint")
-    qtbot.waitUntil(checkpoint.exists, timeout=LONG_MS)
-    unload(qtbot)
-    load()
-    dock = open_dock(qtbot)
-    qtbot.waitUntil(lambda: "was interrupted" in dock.adapt_card.header.summary, timeout=LONG_MS)
-    dock.open_more(dock.adapt_card)
-    click(dock.adapt_panel.result_notice.findChild(QToolButton), qtbot)
-    assert plugin().flow.session.running == "adapt"
-    qtbot.waitUntil(lambda: bool(dock.adapt_panel.plot.loss.points), timeout=LONG_MS)
-    click(dock.adapt_panel.job_view.keep_button, qtbot)
-    qtbot.waitUntil(not_running, timeout=LONG_MS)
-    assert "is ready" in dock.adapt_panel.result_notice.text()
-    assert checkpoint.with_name("orchard_adapted.nirlora-backbone").exists()
 
 
 def test_what_cannot_be_adapted_is_said_before_the_run(panel, qtbot):

@@ -1,4 +1,7 @@
-"""Unloading and loading the plugin again, also in the middle of a run: nothing of it stays."""
+"""Unloading and loading the plugin again, also in the middle of a run: nothing of it stays.
+
+The last file: what other test files have imported of the plugin is not what QGIS has loaded after this.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ from flow_tools import (
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolButton
+from test_flow_adapt import not_running, panel  # noqa: F401 - a fixture
+from test_flow_adapt import start as start_adapting
 
 NAME = "nir_lora_plugin"
 ROUNDS = 3
@@ -184,3 +189,21 @@ def test_a_training_goes_on_after_the_plugin_was_loaded_again(iface, dock, field
     qtbot.waitUntil(lambda: not plugin().flow.session.running, timeout=LONG_MS)
     assert "ready" in train.result_notice.text()
     assert Path(field.with_name("orchard.nirlora")).exists()
+
+
+def test_an_adaptation_goes_on_after_the_plugin_was_loaded_again(panel, field, qtbot, opened_reports):  # noqa: F811
+    start_adapting(panel, 5, qtbot)
+    checkpoint = field.with_name("orchard_adapted.nirlora-backbone.checkpoint")
+    qtbot.waitUntil(checkpoint.exists, timeout=LONG_MS)
+    unload(qtbot)
+    load()
+    dock = open_dock(qtbot)
+    qtbot.waitUntil(lambda: "was interrupted" in dock.adapt_card.header.summary, timeout=LONG_MS)
+    dock.open_more(dock.adapt_card)
+    click(dock.adapt_panel.result_notice.findChild(QToolButton), qtbot)
+    assert plugin().flow.session.running == "adapt"
+    qtbot.waitUntil(lambda: bool(dock.adapt_panel.plot.loss.points), timeout=LONG_MS)
+    click(dock.adapt_panel.job_view.keep_button, qtbot)
+    qtbot.waitUntil(not_running, timeout=LONG_MS)
+    assert "is ready" in dock.adapt_panel.result_notice.text()
+    assert checkpoint.with_name("orchard_adapted.nirlora-backbone").exists()
