@@ -134,7 +134,8 @@ class AdaptFlow(QObject):
 
     def _plan(self) -> None:
         request = self.request()
-        if not self._is_open or self._missing() or request is None or request == self._asked:
+        wanted = self._is_open and self._session.may_ask
+        if not wanted or self._missing() or request is None or request == self._asked:
             return
         self._asked = request
         self._panel.show_estimate(self.tr("Estimating …"))
@@ -153,8 +154,7 @@ class AdaptFlow(QObject):
     def _on_plan_failed(self, request: AdaptRequest, error: ErrorInfo) -> None:
         if request == self._asked:
             self._asked = None
-            self._panel.show_estimate("")
-            self._panel.show_problems([("error", f"{error.message} {error.hint}".strip())])
+            self._panel.show_failed_plan(error)
 
     def _adapt(self) -> None:
         request = self.request()

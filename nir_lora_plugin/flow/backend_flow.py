@@ -65,7 +65,11 @@ class BackendFlow(QObject):
         self._session.changed.emit()
 
     def _on_failed(self, error: ErrorInfo) -> None:
-        self._phase, self._asking = "off", False
+        self._asking = False
+        if self._session.stopped:  # while it was asked
+            self._show_off()
+            return
+        self._phase = "off"
         self._dock.show_status("error", error.message)
         self._session.messages.error(error)
 
@@ -94,8 +98,11 @@ class BackendFlow(QObject):
         elif running and self._phase == "loading":
             self._ask(self._show_health)
         elif not running and self._phase in ("loading", "ready"):
-            self._phase = "off"
-            self._dock.show_status("off", self.tr("Not running; the next action starts it"))
+            self._show_off()
+
+    def _show_off(self) -> None:
+        self._phase = "off"
+        self._dock.show_status("off", self.tr("Not running; the next action starts it"))
 
     def _stop(self) -> None:
         self._session.stopped = True

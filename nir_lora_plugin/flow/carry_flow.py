@@ -8,7 +8,7 @@ from typing import Optional
 
 from qgis.PyQt.QtCore import QObject
 
-from nir_lora_plugin.protocol import ErrorInfo, TrainRequest
+from nir_lora_plugin.protocol import TrainRequest
 from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.ui.carry_panel import CarryPanel
 from nir_lora_plugin.ui.train_settings import EXPERT, TrainSettingsView
@@ -58,7 +58,7 @@ class CarryFlow(QObject):
         rasters.changed.connect(self._refresh)
         self._planner.asked.connect(lambda: panel.show_estimate(self.tr("Estimating …")))
         self._planner.planned.connect(panel.show_plan)
-        self._planner.failed.connect(self._on_plan_failed)
+        self._planner.failed.connect(panel.show_failed_plan)
 
     def set_open(self, is_open: bool) -> None:
         """Whether the card is open: only then is anything looked at."""
@@ -113,12 +113,9 @@ class CarryFlow(QObject):
 
     def _plan(self) -> None:
         request = self.request()
-        if self._is_open and not self._missing() and request is not None:
+        wanted = self._is_open and self._session.may_ask
+        if wanted and not self._missing() and request is not None:
             self._planner.ask(request, self._session.facts().counts)
-
-    def _on_plan_failed(self, error: ErrorInfo) -> None:
-        self._panel.show_estimate("")
-        self._panel.show_problems([("error", f"{error.message} {error.hint}".strip())])
 
     def _carry(self) -> None:
         request = self.request()

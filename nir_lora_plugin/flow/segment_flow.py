@@ -186,7 +186,7 @@ class SegmentFlow(QObject):
         if self._session.running or not self._session.inspected:
             return
         plain = self._plain_request()
-        if plain is not None and plain not in (self._asked, self._checked):
+        if plain is not None and plain not in (self._asked, self._checked) and self._session.may_ask:
             self._check_later.start()
         if self._wanted and not missing and plain == self._checked:
             self.segment()

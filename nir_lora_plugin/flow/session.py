@@ -54,6 +54,11 @@ class Session(QObject):
         self.stopped = False
         self.running = ""
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether the backend may be asked what nobody pressed a button for: that must not start it again."""
+        return self.backend and not self.stopped
+
     def facts(self) -> Facts:
         """The session as readiness sees it."""
         classes = self.training.classes() if self.training else []

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
 
-from nir_lora_plugin.protocol import ErrorInfo, JobRecord, TrainRequest, TrainResult, from_dict
+from nir_lora_plugin.protocol import JobRecord, TrainRequest, TrainResult, from_dict
 from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.ui.train_panel import TrainPanel
 from nir_lora_plugin.ui.train_settings import apply
@@ -64,7 +64,7 @@ class TrainFlow(QObject):
         session.layer_changed.connect(self._on_layer)
         planner.asked.connect(lambda: panel.show_estimate(self.tr("Estimating …")))
         planner.planned.connect(panel.show_plan)
-        planner.failed.connect(self._on_plan_failed)
+        planner.failed.connect(panel.show_failed_plan)
         job.started.connect(self._on_started)
         job.progressed.connect(panel.show_record)
         job.done.connect(self._on_done)
@@ -134,12 +134,9 @@ class TrainFlow(QObject):
 
     def _plan(self) -> None:
         facts, request = self._session.facts(), self.request()
-        if not missing_for_train(facts) and self._is_open and request is not None:
+        wanted = self._is_open and self._session.may_ask
+        if wanted and not missing_for_train(facts) and request is not None:
             self._planner.ask(request, facts.counts)
-
-    def _on_plan_failed(self, error: ErrorInfo) -> None:
-        self._panel.show_estimate("")
-        self._panel.show_problems([("error", f"{error.message} {error.hint}".strip())])
 
     def _train(self) -> None:
         request = self.request()

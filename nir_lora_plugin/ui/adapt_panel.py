@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QDoubleSpinBox, QFormLayout, QLineEdit, QWidget
@@ -15,10 +15,11 @@ from .estimate import estimate
 from .job_view import JobView
 from .plot import TrainingPlot
 from .raster_list import RasterList
-from .widgets import Notice, Notices, QuietCombo, button, column, label, row
+from .run_panel import RunPanel
+from .widgets import Notice, QuietCombo, button, column, label, row
 
 
-class AdaptPanel(QWidget):
+class AdaptPanel(RunPanel):
     """The widgets of an adaptation; what they ask for is done elsewhere."""
 
     adapt_wanted = pyqtSignal()
@@ -52,8 +53,6 @@ class AdaptPanel(QWidget):
         for part in (self.job_view, self.plot, self.result_notice, self._after, self._setup):
             layout.addWidget(part)
         self._result_is_report = False
-        self.show_missing("")
-        self.show_estimate("")
 
     def backbone_name(self) -> str:
         """Name of the file to make, without suffix."""
@@ -70,17 +69,6 @@ class AdaptPanel(QWidget):
         if place >= 0:
             self.objective_combo.setCurrentIndex(place)
 
-    def show_missing(self, missing: str) -> None:
-        """What has to be done first; empty when the button may be pressed."""
-        self.missing_label.setText(missing)
-        self.missing_label.setVisible(bool(missing))
-        self.adapt_button.setEnabled(not missing)
-
-    def show_estimate(self, words: str) -> None:
-        """One line about what it would take."""
-        self.estimate_label.setText(words)
-        self.estimate_label.setVisible(bool(words))
-
     def show_plan(self, plan: Dict[str, Any]) -> None:
         """Show what the backend says it would do."""
         facts = estimate(plan)
@@ -88,12 +76,6 @@ class AdaptPanel(QWidget):
             facts.append(self.tr("{:.3g} million pixels").format(float(plan["valid_megapixels"])))
         self.show_estimate(" · ".join(facts))
         self.show_problems([("warning", str(words)) for words in plan.get("warnings", [])])
-
-    def show_problems(self, problems: Sequence[Sequence[str]]) -> None:
-        """Show what the backend finds wrong, as (level, sentence)."""
-        self.notices.clear()
-        for level, sentence in problems:
-            self.notices.add(sentence, level)
 
     def start(self) -> None:
         """A run was asked for."""
@@ -148,9 +130,6 @@ class AdaptPanel(QWidget):
         part = QWidget()
         layout = column(part)
         self.rasters = RasterList(self.tr("Open the rasters in QGIS first."))
-        self.notices = Notices()
-        self.estimate_label = label(name="muted")
-        self.missing_label = label(name="missing")
         self.adapt_button = button(self.tr("Adapt to these rasters"), "adapt")
         layout.addWidget(
             label(
@@ -165,7 +144,7 @@ class AdaptPanel(QWidget):
         layout.addWidget(label(self.tr("Rasters to look at")))
         layout.addWidget(self.rasters)
         layout.addLayout(self._make_form())
-        for widget in (self.notices, self.estimate_label, self.missing_label, self.adapt_button):
+        for widget in self.before_run(self.adapt_button):
             layout.addWidget(widget)
         self.rasters.changed.connect(self.changed)
         self.adapt_button.clicked.connect(self.adapt_wanted)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QSpinBox, QWidget
 
 from .estimate import estimate
 from .raster_list import RasterList
-from .widgets import Notices, QuietCombo, button, column, label
+from .run_panel import RunPanel
+from .widgets import QuietCombo, button, column, label
 
 
-class CarryPanel(QWidget):
+class CarryPanel(RunPanel):
     """What to carry the model to; the run itself is shown in the training step."""
 
     carry_wanted = pyqtSignal()
@@ -22,9 +23,6 @@ class CarryPanel(QWidget):
         super().__init__(parent)
         self.rasters = RasterList(self.tr("Open the raster of the other field in QGIS."))
         self.rasters.changed.connect(self.changed)
-        self.notices = Notices()
-        self.estimate_label = label(name="muted")
-        self.missing_label = label(name="missing")
         self.carry_button = button(self.tr("Carry the model over"), "carry")
         self.carry_button.clicked.connect(self.carry_wanted)
         layout = column(self)
@@ -41,11 +39,9 @@ class CarryPanel(QWidget):
         layout.addWidget(label(self.tr("Fields without polygons")))
         layout.addWidget(self.rasters)
         layout.addLayout(self._make_form())
-        for part in (self.notices, self.estimate_label, self.missing_label, self.carry_button):
+        for part in self.before_run(self.carry_button):
             layout.addWidget(part)
         self.show_expert(False)
-        self.show_missing("")
-        self.show_estimate("")
 
     def show_expert(self, expert: bool) -> None:
         """Whether the settings for experts are shown."""
@@ -63,17 +59,6 @@ class CarryPanel(QWidget):
         """``lora | ema | lora+ema | none``."""
         return str(self.stabiliser_combo.currentData())
 
-    def show_missing(self, missing: str) -> None:
-        """What has to be done first; empty when the button may be pressed."""
-        self.missing_label.setText(missing)
-        self.missing_label.setVisible(bool(missing))
-        self.carry_button.setEnabled(not missing)
-
-    def show_estimate(self, words: str) -> None:
-        """One line about what it would take."""
-        self.estimate_label.setText(words)
-        self.estimate_label.setVisible(bool(words))
-
     def show_plan(self, plan: Dict[str, Any]) -> None:
         """Show what the backend says it would do."""
         facts = estimate(plan)
@@ -81,12 +66,6 @@ class CarryPanel(QWidget):
             facts.append(self.tr("rounds: {}").format(int(plan["stages"]) - 1))
         self.show_estimate(" · ".join(facts))
         self.show_problems([("warning", str(words)) for words in plan.get("warnings", [])])
-
-    def show_problems(self, problems: Sequence[Sequence[str]]) -> None:
-        """Show what the backend finds wrong, as (level, sentence)."""
-        self.notices.clear()
-        for level, sentence in problems:
-            self.notices.add(sentence, level)
 
     def _make_form(self) -> QFormLayout:
         form = self._form = QFormLayout()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
@@ -13,11 +13,12 @@ from . import text
 from .estimate import estimate
 from .job_view import JobView
 from .plot import TrainingPlot
+from .run_panel import RunPanel
 from .train_settings import TrainSettingsView
-from .widgets import Notice, Notices, button, column, label, primary_button
+from .widgets import Notice, button, column, primary_button
 
 
-class TrainPanel(QWidget):
+class TrainPanel(RunPanel):
     """The widgets of the training step; what they ask for is done elsewhere."""
 
     train_wanted = pyqtSignal()
@@ -30,7 +31,6 @@ class TrainPanel(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self._missing = ""
         self.settings_view = TrainSettingsView()
         self.settings_view.changed.connect(self.changed)
         self.name_edit = QLineEdit()
@@ -39,19 +39,14 @@ class TrainPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(self.tr("Model name"), self.name_edit)
-        self.estimate_label = label(name="muted")
-        self.plan_notices = Notices()
-        self.missing_label = label(name="missing")
         self.train_button = primary_button(self.tr("Train"), "train")
         self.train_button.clicked.connect(self.train_wanted)
         self._setup = QWidget()
         setup = column(self._setup)
         setup.addWidget(self.settings_view)
         setup.addLayout(form)
-        setup.addWidget(self.plan_notices)
-        setup.addWidget(self.estimate_label)
-        setup.addWidget(self.missing_label)
-        setup.addWidget(self.train_button)
+        for part in self.before_run(self.train_button):
+            setup.addWidget(part)
         self.job_view = JobView(can_keep=True)
         self.job_view.cancel_wanted.connect(self.cancel_wanted)
         self.job_view.keep_wanted.connect(self.keep_wanted)
@@ -75,36 +70,16 @@ class TrainPanel(QWidget):
         layout.addWidget(self._setup)
         layout.addLayout(self._after)
         self._result_is_report = False
-        self.show_missing("")
-        self.show_estimate("")
 
     def model_name(self) -> str:
         """Name of the model to make, without suffix."""
         name = self.name_edit.text().strip()
         return name[: -len(".nirlora")] if name.endswith(".nirlora") else name
 
-    def show_missing(self, missing: str) -> None:
-        """What has to be done before one can train; empty when the button may be pressed."""
-        self._missing = missing
-        self.missing_label.setText(missing)
-        self.missing_label.setVisible(bool(missing))
-        self.train_button.setEnabled(not missing)
-
-    def show_estimate(self, words: str) -> None:
-        """One line about what a training would take."""
-        self.estimate_label.setText(words)
-        self.estimate_label.setVisible(bool(words))
-
     def show_plan(self, plan: Dict[str, Any]) -> None:
         """Show what the backend says a training would do (``nirlora.plan``)."""
         self.show_estimate(self._plan_text(plan))
         self.show_problems([("warning", str(w)) for w in plan.get("warnings", [])])
-
-    def show_problems(self, problems: Sequence[Sequence[str]]) -> None:
-        """Show what the backend finds wrong with the request, as (level, sentence)."""
-        self.plan_notices.clear()
-        for level, sentence in problems:
-            self.plan_notices.add(sentence, level)
 
     def start(self) -> None:
         """A training was asked for."""

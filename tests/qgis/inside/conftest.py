@@ -23,6 +23,7 @@ def iface():
 def project():
     """An empty project before and after each test; edit sessions left open are rolled back."""
     QgsProject.instance().clear()
+    desktop.messageBar().clearWidgets()
     yield QgsProject.instance()
     for layer in QgsProject.instance().mapLayers().values():
         if getattr(layer, "isEditable", bool)():

@@ -40,11 +40,11 @@ def choose(train, name, options=""):
 )
 def test_a_wrong_option_is_said_before_the_run(train, options, said, qtbot):
     choose(train, "mufa", options)
-    qtbot.waitUntil(lambda: bool(train.plan_notices.texts()), timeout=LONG_MS)
-    assert said in train.plan_notices.texts()[0]
+    qtbot.waitUntil(lambda: bool(train.notices.texts()), timeout=LONG_MS)
+    assert said in train.notices.texts()[0]
     choose(train, "mufa", "rates=8,16")
     qtbot.waitUntil(lambda: "vit-demo" in train.estimate_label.text(), timeout=LONG_MS)
-    assert not [text for text in train.plan_notices.texts() if said in text]
+    assert not [text for text in train.notices.texts() if said in text]
 
 
 def test_its_options_reach_the_model(train, field, qtbot, screenshot, opened_reports):

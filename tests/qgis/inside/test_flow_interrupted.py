@@ -155,7 +155,7 @@ def test_the_dock_recovers_when_the_backend_dies(iface, dock, field, large, qtbo
     os.kill(killed, signal.SIGKILL)
     qtbot.waitUntil(lambda: any("backend" in text for text in message_texts(iface)), timeout=LONG_MS)
     qtbot.waitUntil(lambda: dock.status_label.text().startswith("Ready"), timeout=LONG_MS)
-    assert "ended during the run" in panel.result_notice.text()
+    qtbot.waitUntil(lambda: "ended during the run" in panel.result_notice.text(), timeout=LONG_MS)
     screenshot("9-backend-died")
     assert backend_processes("nirlora.server") != [killed]
     iface.messageBar().clearWidgets()
@@ -256,12 +256,18 @@ def test_a_cancel_that_comes_at_once(dock, field, model, large, qtbot):
 
 
 def test_the_backend_can_be_stopped_by_hand(dock, field, large, qtbot):
+    """Also while a card is open that would like an estimate: that must not start it again."""
+    dock.open_more(dock.adapt_card)
+    qtbot.waitUntil(lambda: bool(dock.adapt_panel.estimate_label.text()), timeout=LONG_MS)
     press_segment(qtbot)
     wait_for_progress(dock.segment_panel, qtbot)
     dock.stop_wanted.emit()
     qtbot.waitUntil(not_running, timeout=LONG_MS)
     assert "was stopped" in dock.segment_panel.result_notice.text()
     qtbot.waitUntil(lambda: "Not running" in dock.status_label.text(), timeout=LONG_MS)
+    qtbot.wait(2000)  # longer than anything waits before it asks
+    assert "Not running" in dock.status_label.text()
+    assert not dock.adapt_panel.notices.texts()
     assert not manager().is_running
     assert not backend_processes()
     click(notice_button(dock.segment_panel.result_notice), qtbot)
