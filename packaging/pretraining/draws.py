@@ -48,7 +48,7 @@ class DrawSpec:
         gain, offset: Deviations of the change of light of each channel.
     """
 
-    batch: int = 24
+    batch: int = 16
     patch: int = 8
     mask_ratio: float = 0.6
     sides: tuple[int, ...] = (96, 128, 192)

@@ -46,14 +46,16 @@ class Settings:
         rate: Peak learning rate, of encoder and heads alike.
         seed: Of weights and batches.
         precision: Of the computation, ``bf16`` or ``no`` (float32).
+        positions: Amplitude of the position code at the start; a patch's own code has about 0.6.
         draws: How batches are made.
         weights: Of the losses.
     """
 
-    steps: int = 20_000
+    steps: int = 10_000
     rate: float = 1e-3
     seed: int = 0
     precision: str = "bf16"
+    positions: float = 0.25
     draws: DrawSpec = field(default_factory=DrawSpec)
     weights: LossWeights = field(default_factory=LossWeights)
 
@@ -69,16 +71,16 @@ def build(settings: Settings, teacher: Path) -> PretrainObjective:
         torch.manual_seed(settings.seed)
         backbone = build_backbone(BACKBONE)
         backbone.set_channels(ROLES)
-        _set_positions(backbone)
+        _set_positions(backbone, settings.positions)
         return PretrainObjective(backbone, taught, settings.weights)
 
 
 @torch.no_grad()
-def _set_positions(backbone: Backbone) -> None:
+def _set_positions(backbone: Backbone, amplitude: float) -> None:
     """Start the learnt position table as the fixed code of MAE, by which near patches are alike at once."""
     table = backbone.net.pos_embed  # (1, L, d)
     side = int(table.shape[1] ** 0.5)
-    table.copy_(sincos_grid(table.shape[2], side, side, table.device)[None])
+    table.copy_(amplitude * sincos_grid(table.shape[2], side, side, table.device)[None])
 
 
 @dataclass(frozen=True)
