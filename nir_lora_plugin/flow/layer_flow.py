@@ -16,6 +16,7 @@ from nir_lora_plugin.protocol import ErrorInfo, LayerRef
 from nir_lora_plugin.tasks import WorkTask
 from nir_lora_plugin.ui.copy_dialog import CopyDialog
 from nir_lora_plugin.ui.layer_panel import LayerPanel
+from nir_lora_plugin.ui.problem import problem_text
 
 from .session import Later, Session, call, project
 
@@ -103,7 +104,7 @@ class LayerFlow(QObject):
         if session.ref is None or session.ref.path != ref.path:
             return
         session.layer_problem = error.message
-        self._panel.show_nothing(f"{error.message} {error.hint}".strip(), "error")
+        self._panel.show_nothing(problem_text(error), "error")
         session.messages.error(error)
         session.changed.emit()
 

@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from nir_lora_plugin.client import Request
 from nir_lora_plugin.protocol import ErrorInfo, JobRecord
 from nir_lora_plugin.tasks import JobTask
+from nir_lora_plugin.ui.problem import problem_text
 
 from .session import Session
 
@@ -130,7 +131,7 @@ class ResumableJob(QObject):
         elif gone and stopped:
             self.ended.emit(self._words.stopped, "info", resume)
         else:
-            self.ended.emit(f"{error.message} {error.hint}".strip(), "error", resume)
+            self.ended.emit(problem_text(error), "error", resume)
             self._session.messages.error(error)
         self._session.set_running("")
         if gone and not stopped:

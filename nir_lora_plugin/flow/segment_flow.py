@@ -17,6 +17,7 @@ from nir_lora_plugin.result_layers import add_results
 from nir_lora_plugin.settings import Settings
 from nir_lora_plugin.tasks import JobTask
 from nir_lora_plugin.ui.area_table import area_text
+from nir_lora_plugin.ui.problem import problem_text
 from nir_lora_plugin.ui.segment_panel import EXTENT, POLYGONS, SegmentPanel
 
 from .aoi import extent_geometry, polygon_geometries, write_aoi
@@ -233,7 +234,7 @@ class SegmentFlow(QObject):
             return  # the user has chosen something else meanwhile
         problems, warnings = answer
         self._asked, self._checked, self._problems = None, request, problems
-        self._panel.show_check([(p.message, p.hint) for p in problems], warnings)
+        self._panel.show_check([problem_text(p) for p in problems], warnings)
         self._judge()
         if problems:
             self._give_up()
@@ -298,7 +299,7 @@ class SegmentFlow(QObject):
             words = self.tr("The backend was stopped; no map was written.")
             self._panel.show_end(words, "info", self.tr("Segment again"))
         else:
-            self._panel.show_end(f"{error.message} {error.hint}".strip(), "error")
+            self._panel.show_end(problem_text(error), "error")
             self._session.messages.error(error)
         self._session.set_running("")
         if gone and not stopped:

@@ -8,6 +8,7 @@ from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
 from nir_lora_plugin.protocol import ErrorInfo
 
+from .problem import problem_text
 from .widgets import Notices, label
 
 
@@ -50,4 +51,4 @@ class RunPanel(QWidget):
         """Show why there is no estimate; that the backend is gone is said elsewhere."""
         self.show_estimate("")
         gone = error.code == "backend_gone"
-        self.show_problems([] if gone else [("error", f"{error.message} {error.hint}".strip())])
+        self.show_problems([] if gone else [("error", problem_text(error))])

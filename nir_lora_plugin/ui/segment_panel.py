@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QWidget
@@ -75,16 +75,16 @@ class SegmentPanel(QWidget):
         self.missing_label.setVisible(bool(missing))
         self.segment_button.setEnabled(not missing)
 
-    def show_check(self, problems: Sequence[Tuple[str, str]], warnings: Sequence[str]) -> None:
+    def show_check(self, problems: Sequence[str], warnings: Sequence[str]) -> None:
         """Show whether the model fits the raster.
 
         Args:
-            problems: What and what to do, for each; they stop the run unless the user insists.
+            problems: What is wrong and what to do; they stop the run unless the user insists.
             warnings: What is worth knowing.
         """
         self.check_notices.clear()
-        for message, hint in problems:
-            self.check_notices.add(f"{message} {hint}".strip(), "error")
+        for problem in problems:
+            self.check_notices.add(problem, "error")
         for warning in warnings:
             self.check_notices.add(warning, "warning")
         self.allow_check.setVisible(bool(problems) or self.allow_check.isChecked())

@@ -198,7 +198,7 @@ def test_areas_add_up_and_survive_the_spreadsheet(ui, protocol):
 
 def test_a_misfit_is_said_and_can_be_overruled(ui, widgets):
     panel = ui.segment_panel.SegmentPanel(widgets.QComboBox())
-    panel.show_check([("Values are 100 times larger.", "Give the scale.")], ["Coarser pixels."])
+    panel.show_check(["Values are 100 times larger. Give the scale."], ["Coarser pixels."])
     assert panel.check_notices.texts() == ["Values are 100 times larger. Give the scale.", "Coarser pixels."]
     assert panel.allow_check.isVisibleTo(panel)
     panel.show_check((), ())
