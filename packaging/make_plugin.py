@@ -1,9 +1,10 @@
 """make_plugin.py [--release | --wheel] [--out FOLDER]: builds the zip that QGIS installs.
 
-The zip holds one folder, ``nir_lora_plugin``: the package, metadata.txt, LICENSE, resources, and in ``wheel``
-the backend as a wheel with its sha256. That wheel is Python source in a zip and nothing compiled; it travels
-along so that plugin and backend are always of one version and no index has to know the backend. Built twice
-from the same sources, the zip is the same to the byte: order, dates and modes are fixed.
+The zip holds one folder, ``nir_lora_plugin``: the package, metadata.txt, LICENSE, resources, docs/qgis.md as
+a page for the help button, and in ``wheel`` the backend as a wheel with its sha256. That wheel is Python
+source in a zip and nothing compiled; it travels along so that plugin and backend are always of one version
+and no index has to know the backend. Built twice from the same sources, the zip is the same to the byte:
+order, dates and modes are fixed.
 
 ``--release`` also asks for what only a public place has (a tracker, a repository, an address). ``--wheel``
 only puts the wheel and its sha256 into build/wheel, where a plugin that is linked from a checkout finds it.
@@ -22,6 +23,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from guide import guide
 from package_rules import NAME, problems, read_versions
 from qm import compile_ts
 
@@ -74,6 +76,7 @@ def package_files() -> dict[str, bytes]:
     for path in (ROOT / "resources").rglob("*.ts"):  # translators' files go as what Qt loads
         name = path.with_suffix(".qm").relative_to(ROOT).as_posix()
         found[name] = compile_ts(path.read_bytes())
+    found |= {f"resources/help/{name}": data for name, data in guide(ROOT / "docs" / "qgis.md").items()}
     strange = [name for name in found if Path(name).suffix not in SUFFIXES and name != "LICENSE"]
     if strange:
         raise ValueError(f"{strange[0]} is no kind of file that belongs into the plugin; see SUFFIXES")

@@ -51,7 +51,7 @@ def test_another_person_builds_the_same_bytes(built, tmp_path):
     """In another folder, at another time, with other rights, and in an order of their own."""
     other = tmp_path / "elsewhere"
     other.mkdir()
-    for name in (*make_plugin.WHEEL_SOURCES, "packaging", NAME, "resources", "metadata.txt"):
+    for name in (*make_plugin.WHEEL_SOURCES, "packaging", NAME, "resources", "metadata.txt", "docs"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, other / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
         else:
@@ -75,6 +75,19 @@ def test_what_is_in_the_zip(built):
     assert ours <= set(files), "a module of the plugin is not in the package"
     assert files[f"{NAME}/LICENSE"].lstrip().startswith(b"GNU GENERAL PUBLIC LICENSE")
     assert not [name for name in files if "/tests/" in name or "__pycache__" in name]
+
+
+def test_the_guide_is_whole_without_a_network(built):
+    """What the help button opens: every picture there, no page that is not, the words of docs/qgis.md."""
+    files = opened(built)
+    page = files[f"{NAME}/resources/help/index.html"].decode()
+    source = (ROOT / "docs" / "qgis.md").read_text(encoding="utf-8")
+    shown = re.findall(r'<img src="([^"]+)"', page)
+    assert shown == re.findall(r"!\[[^\]]*\]\(([^)]+)\)", source)
+    assert all(files[f"{NAME}/resources/help/{name}"].startswith(b"\x89PNG") for name in shown)
+    assert not re.findall(r'href="(?!https?://)', page)
+    assert "<h2>4. Segment NIR layer</h2>" in page
+    assert page.count("<table>") == 1
 
 
 def test_the_wheel_is_the_backend_of_this_version(built, tmp_path):
@@ -181,6 +194,8 @@ def test_a_strange_file_stops_the_build(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / NAME).mkdir()
     (tmp_path / NAME / "weights.safetensors").write_bytes(b"x")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "qgis.md").write_text("Words.", encoding="utf-8")
     monkeypatch.setattr(make_plugin, "ROOT", tmp_path)
     with pytest.raises(ValueError, match=r"weights\.safetensors"):
         make_plugin.package_files()
