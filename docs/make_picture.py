@@ -42,7 +42,6 @@ def main() -> None:
                 layers=(LayerRef(str(train.image), str(train.labels)),),
                 out=f"{folder}/orchard.nirlora",
                 classes=split.classes,
-                backbone=f"galileo-nano:p8={options.data / 'galileo_nano_weights'}",
                 epochs=1,
                 steps_per_epoch=options.steps,
                 val_fraction=0.0,

@@ -88,7 +88,7 @@ def wanted(options: Namespace) -> list[tuple[str, str, str, str, int]]:
         for bands in SETS[name].bands
         for seed in options.seeds
     ]
-    for method in options.methods:
+    for method in (name for name in options.methods if name != "forest"):
         plan += [
             (name, bands, start, method, seed)
             for seed in options.seeds

@@ -39,7 +39,7 @@ from nirlora.training.validation import validation_batches
 from nirlora.training.verdict import verdict
 from nirlora.versions import versions
 
-DEFAULT_BACKBONE = "vit-base"
+DEFAULT_BACKBONE = "nirlora-tiny"
 ProgressCallback = Callable[[Progress], None]
 
 

@@ -144,6 +144,5 @@ SPECS: tuple[BackboneSpec, ...] = (
         licence="GPL-2.0-or-later",
         family="vit",
         build=build_own,
-        pretrained=False,
     ),
 )
