@@ -80,7 +80,7 @@ def publish(run: Path, home: Path, benchmark: Path, licence: str) -> Path:
         licence=licence,
         sources="\n".join(_source(r) for r in record["rasters"]),
         settings=json.dumps(record["settings"]),
-        compute=f"{record['seconds'] / 3600:.1f} hours on {record['device']}.",
+        compute=f"{record['seconds'] / 3600:.1f} hours; device: {record['device']}.",
         curve=curve_table(json.loads((run / "curve.json").read_text())),
         measured=benchmark.read_text().strip() if benchmark.exists() else "Not measured yet.",
     )

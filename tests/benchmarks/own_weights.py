@@ -141,7 +141,8 @@ def write_table(options: Namespace) -> None:
                 )
                 cells.append(text + (f" (ours better {sum(pairs)}/{len(pairs)})" if pairs else ""))
                 rows.append({"method": method, "start": start, "set": name, "bands": bands, "miou": found})
-            lines.append(f"| {method} | {start} | " + " | ".join(cells) + " |")
+            if set(cells) != {"–"}:
+                lines.append(f"| {method} | {start} | " + " | ".join(cells) + " |")
     table = "\n".join(lines)
     print(table)
     (options.out / "own_weights.md").write_text(table + "\n")
