@@ -29,6 +29,9 @@ def test_asked_chip_and_zoom_are_kept_up_to_whole_patches():
 
 def test_preset_is_the_published_protocol():
     preset = apply_preset(request(preset="lora-nir", positive_class="crop"))
+    assert preset.backbone == "vit-base", "the paper's, not the small one that comes along"
+    named = apply_preset(request(preset="lora-nir", positive_class="crop", backbone="vit-large"))
+    assert named.backbone == "vit-large"
     recipe = make_recipe(preset, 16, 1024)
     assert (preset.adapter, preset.rank, preset.alpha, preset.head) == ("lora", 4, 4.0, "aspp")
     assert (preset.epochs, preset.batch, recipe.chip_px, recipe.input_px) == (70, 8, 224, 224)

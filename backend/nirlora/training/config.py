@@ -60,7 +60,8 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
     rank 4 and unit scale on q and v of all blocks, 224 px chips at zoom 1, batch 8, 70 epochs, Adam at
     1e-4 falling 9 % every five epochs, cross-entropy only, no augmentation, last weights. Pixels are
     standardised as the backbone expects; the authors' code only subtracts the mean of the training
-    images, which ``normalisation="mean"`` does. Their split is :func:`nirlora.training.folds.k_fold`.
+    images, which ``normalisation="mean"`` does. Their split is :func:`nirlora.training.folds.k_fold`. A run
+    that names no backbone gets one of theirs, ViT-B/16.
 
     ``transda`` is the protocol of Chen et al. 2022 (arXiv:2203.07988) for self-training: UPerNet head, one
     rate of 6e-5, batches of 8 and 8, a warm-up and three rounds of 10,000 steps, plain cross-entropy; square
@@ -83,6 +84,7 @@ def apply_preset(request: TrainRequest) -> TrainRequest:
         )
     return replace(
         request,
+        backbone=request.backbone or "vit-base",
         adapter="lora",
         rank=4,
         alpha=4.0,
