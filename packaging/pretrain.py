@@ -4,6 +4,7 @@ The first call decodes the tiles into FOLDER/tiles; every call goes on from the 
 saves it every two minutes and at its end, and writes there ``nirlora-tiny.nirlora-backbone`` and
 ``curve.json``. Ctrl-C, a SIGTERM and the end of ``--seconds`` stop it cleanly; a kill costs two minutes. In
 how many pieces a run is made changes nothing of its result, the number of threads does in the last bits.
+``--start`` trains the weights of an earlier, finished run further, with a schedule of their own.
 
 ``--publish`` puts what the run gave into ``resources/pretrained``, with its model card, and trains nothing.
 """
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "pretraining")
     parser.add_argument("--name", default="run", help="folder of this run inside --work")
+    parser.add_argument("--start", type=Path, help="backbone file of an earlier run, to be trained further")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after these; run again to go on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as JSON")
@@ -56,7 +58,7 @@ def main() -> int:
     watch = Watch(options.seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(watch, "stop", True))
-    places = Places(options.data / "galileo_nano_weights", options.work / options.name)
+    places = Places(options.data / "galileo_nano_weights", options.work / options.name, start=options.start)
     try:
         state = run(settings, tiles, places, watch)
     except JobCancelled:  # before its first step

@@ -30,19 +30,25 @@ were not shown and NDVI of the visible patches (`colour`), everything of the hid
 Galileo-nano's tokens of the same image in red, green and blue (`teacher`). See
 `packaging/pretraining/objective.py`.
 
-**Data.** No labels. Every place of a validation or test tile of the NAIP trees is left out in every year;
-of the rasters with labels nothing was taken. The left-out tiles lie in the same cities as others that were
-seen, and the unlabelled tiles carry no coordinates, so that neighbouring places cannot be ruled out.
+**Data.** No labels. Of the rasters that quality is measured on, the RedEdge frame and the Landsat scenes were
+not seen. Of the NAIP trees the images of the training tiles were, without their labels; every place of a
+validation or test tile is left out in every year. Those lie in the same cities as others that were seen, and
+the unlabelled tiles carry no coordinates, so that neighbouring places cannot be ruled out. The NAIP tiles of
+cities are from Ventura et al. 2024, Individual Tree Detection in Large-Scale Urban Environments using
+High-Resolution Multispectral Imagery, Int. J. Appl. Earth Obs. Geoinf. 130, 103848 (imagery: USDA NAIP); the
+Sentinel-2 scenes contain modified Copernicus Sentinel data.
 
 | source | kind | tiles of 256 px | licence |
 |---|---|---|---|
 {sources}
 
-**Settings.** `{settings}`
+**Settings**, run by run, each going on from the weights of the one before.
+
+{settings}
 
 **Compute.** {compute}
 
-**Curve.** Mean losses since the row before.
+**Curve** of the last run. Mean losses since the row before.
 
 {curve}
 
@@ -71,21 +77,25 @@ def publish(run: Path, home: Path, benchmark: Path, licence: str) -> Path:
     target = home / weights.name
     shutil.copyfile(weights, target)
     card = read_backbone_card(target)
-    record = card.history[-1]
+    record, runs = card.history[-1], card.history
     text = _TEXT.format(
         name=card.backbone,
         size=target.stat().st_size / 1e6,
-        steps=record["steps"],
+        steps=sum(r["steps"] for r in runs),
         channels=", ".join(card.roles),
         licence=licence,
         sources="\n".join(_source(r) for r in record["rasters"]),
-        settings=json.dumps(record["settings"]),
-        compute=f"{record['seconds'] / 3600:.1f} hours; device: {record['device']}.",
+        settings="\n\n".join(f"`{json.dumps(r['settings'])}`" for r in runs),
+        compute=f"{' + '.join(_hours(r) for r in runs)}; device: {record['device']}.",
         curve=curve_table(json.loads((run / "curve.json").read_text())),
         measured=benchmark.read_text().strip() if benchmark.exists() else "Not measured yet.",
     )
     (home / "MODEL_CARD.md").write_text(text)
     return target
+
+
+def _hours(record: dict[str, Any]) -> str:
+    return f"{record['seconds'] / 3600:.1f} hours"
 
 
 def _source(record: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from nirlora.adaptation.loop import LoopConfig, ProgressCallback, pretrain
 from nirlora.adaptation.mae import sincos_grid
 from nirlora.errors import JobCancelled
 from nirlora.inference.devices import describe_device
-from nirlora.models.backbone_card import SUFFIX, BackboneCard
+from nirlora.models.backbone_card import SUFFIX, BackboneCard, read_backbone_card
 from nirlora.models.backbone_file import write_backbone
 from nirlora.models.backbones import Backbone, build_backbone
 from nirlora.models.weights import load_backbone_weights
@@ -46,7 +46,7 @@ class Settings:
         rate: Peak learning rate, of encoder and heads alike.
         seed: Of weights and batches.
         precision: Of the computation, ``bf16`` or ``no`` (float32).
-        positions: Amplitude of the position code at the start; a patch's own code has about 0.6.
+        positions: Amplitude of the position code at the start.
         draws: How batches are made.
         weights: Of the losses.
     """
@@ -60,8 +60,11 @@ class Settings:
     weights: LossWeights = field(default_factory=LossWeights)
 
 
-def build(settings: Settings, teacher: Path) -> PretrainObjective:
-    """The network with random weights from the seed; ``teacher`` is the folder of Galileo-nano."""
+def build(settings: Settings, teacher: Path, start: Path | None = None) -> PretrainObjective:
+    """The network with random weights from the seed, the encoder with those of ``start`` where it is given.
+
+    ``teacher`` is the folder of Galileo-nano, ``start`` the backbone file of an earlier run.
+    """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm warns of its own internals
         taught = None
@@ -72,6 +75,8 @@ def build(settings: Settings, teacher: Path) -> PretrainObjective:
         backbone = build_backbone(BACKBONE)
         backbone.set_channels(ROLES)
         _set_positions(backbone, settings.positions)
+        if start is not None:
+            load_backbone_weights(backbone, str(start))
         return PretrainObjective(backbone, taught, settings.weights)
 
 
@@ -87,12 +92,14 @@ def _set_positions(backbone: Backbone, amplitude: float) -> None:
 class Places:
     """Where a run finds its teacher and keeps its files: the folder of Galileo-nano, and its own.
 
-    ``every_s`` seconds lie between two checkpoints.
+    ``every_s`` seconds lie between two checkpoints. ``start`` is the backbone file of an earlier run, whose
+    encoder this one trains further; None for random weights.
     """
 
     teacher: Path
     out: Path
     every_s: float = 120.0
+    start: Path | None = None
 
 
 def run(settings: Settings, tiles: TileSet, places: Places, progress: ProgressCallback) -> RunState:
@@ -103,8 +110,8 @@ def run(settings: Settings, tiles: TileSet, places: Places, progress: ProgressCa
     """
     out = places.out
     out.mkdir(parents=True, exist_ok=True)
-    key = fingerprint(settings, tiles)
-    objective = build(settings, places.teacher)
+    key = fingerprint(settings, tiles, places.start)
+    objective = build(settings, places.teacher, places.start)
     path = out / CHECKPOINT
     state = load_state(path, key, RunState) if path.exists() else RunState()
     config = LoopConfig(
@@ -117,14 +124,19 @@ def run(settings: Settings, tiles: TileSet, places: Places, progress: ProgressCa
     draws = Draws(tiles, settings.draws, settings.seed)
     pretrain(objective, draws, config, _accelerator(settings.precision), state, progress)
     (out / "curve.json").write_text(json.dumps(state.history) + "\n")
-    export(settings, tiles, state, objective, out / f"{BACKBONE}{SUFFIX}")
+    history = (*_history(places.start), record(settings, tiles, state, places.start))
+    export(settings, objective, history, out / f"{BACKBONE}{SUFFIX}")
     return state
 
 
+def _history(start: Path | None) -> tuple[dict[str, Any], ...]:
+    return read_backbone_card(start).history if start else ()
+
+
 def export(
-    settings: Settings, tiles: TileSet, state: RunState, objective: PretrainObjective, out: Path
+    settings: Settings, objective: PretrainObjective, history: tuple[dict[str, Any], ...], out: Path
 ) -> BackboneCard:
-    """Write the running mean in half precision, with what made it."""
+    """Write the running mean in half precision, with what made it, run by run."""
     weights = {k: v.half() for k, v in objective.result.net.state_dict().items()}
     card = BackboneCard(
         backbone=BACKBONE,
@@ -132,20 +144,25 @@ def export(
         mean=(MEAN,) * len(ROLES),
         std=(STD,) * len(ROLES),
         chip_px=max(settings.draws.sides),
-        history=(record(settings, tiles, state),),
+        history=history,
         versions=versions(),
     )
     write_backbone(out, card, weights)
     return card
 
 
-def record(settings: Settings, tiles: TileSet, state: RunState) -> dict[str, Any]:
+def record(settings: Settings, tiles: TileSet, state: RunState, start: Path | None) -> dict[str, Any]:
     """What the card says of the run; without the time of day, so that the same run gives the same file."""
     kept = ("name", "kind", "licence", "tiles")
     means = state.history[-10:]
     losses = {k: sum(float(h[k] or 0) for h in means) / len(means) for k in means[0]} if means else {}
     return {
-        "start": {"backbone": BACKBONE, "source": "random weights", "sha256": "", "revision": ""},
+        "start": {
+            "backbone": BACKBONE,
+            "source": "an earlier run" if start else "random weights",
+            "sha256": hashlib.sha256(start.read_bytes()).hexdigest() if start else "",
+            "revision": "",
+        },
         "objective": "pretraining",
         "settings": asdict(settings),
         "channels": list(ROLES),
@@ -157,9 +174,11 @@ def record(settings: Settings, tiles: TileSet, state: RunState) -> dict[str, Any
     }
 
 
-def fingerprint(settings: Settings, tiles: TileSet) -> str:
+def fingerprint(settings: Settings, tiles: TileSet, start: Path | None = None) -> str:
     """Hash of everything that a resumed run must share with the run it goes on with."""
-    content = {"settings": asdict(settings), "tiles": tiles.facts}
+    content: dict[str, Any] = {"settings": asdict(settings), "tiles": tiles.facts}
+    if start is not None:
+        content["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

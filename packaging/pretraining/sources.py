@@ -1,8 +1,9 @@
 """Where the unlabelled tiles come from: public aerial and satellite rasters, and generated fields.
 
-Nothing of a raster that has labels is taken, for which half of it is tested depends on a seed: neither the
-RedEdge frame nor the Landsat scenes. Of the NAIP trees, the place of every validation and test tile is left
-out of the archives in every year, as their README says; here a tile of such a place is an error.
+Neither the RedEdge frame nor the Landsat scenes are taken, for which half of them is tested depends on a
+seed. Of the NAIP trees, the images of the training tiles are among the archives (not their labels), and the
+place of every validation and test tile is left out in every year, as their README says; here a tile of such
+a place is an error.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -189,6 +191,29 @@ class TestRun:
         parts = run(QUICK, tiles, Places(Path(), tmp_path / "parts"), lambda _: None)
         assert same(whole.weights, parts.weights)
         assert same(whole.optimizer, parts.optimizer)
+
+    def test_a_run_that_trains_earlier_weights_further(self, tiles, tmp_path, one_thread):
+        run(QUICK, tiles, Places(Path(), tmp_path / "first"), lambda _: None)
+        start = tmp_path / "first" / "nirlora-tiny.nirlora-backbone"
+        _, given = read_backbone(start)
+        begun = build(QUICK, Path(), start)
+        for network in (begun.backbone.net, begun.mean.net):
+            assert same(dict(network.state_dict()), {k: v.float() for k, v in given.items()})
+
+        places = Places(Path(), tmp_path / "second", start=start)
+        done = run(replace(QUICK, steps=2), tiles, places, lambda _: None)
+        card, learnt = read_backbone(tmp_path / "second" / start.name)
+        assert done.step == 2
+        assert not same(learnt, given)
+        assert [r["steps"] for r in card.history] == [4, 2]
+        assert card.history[1]["start"]["sha256"] == hashlib.sha256(start.read_bytes()).hexdigest()
+        publish(tmp_path / "second", tmp_path / "home", tmp_path / "none.md", "GPL-2.0-or-later")
+        text = (tmp_path / "home" / "MODEL_CARD.md").read_text()
+        assert all(
+            words in text for words in (" 6\nsteps", '"steps": 4', '"steps": 2', "0.0 hours + 0.0 hours")
+        )
+        with pytest.raises(ModelError, match="other settings"):  # the same run of random weights
+            run(replace(QUICK, steps=2), tiles, replace(places, start=None), lambda _: None)
 
     def test_killed_and_gone_on_is_the_same_as_at_once(self, tiles, tmp_path):
         write_tiles([Source("a", "naip", "x", np.array(tiles.values))], tmp_path)
