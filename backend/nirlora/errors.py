@@ -11,6 +11,7 @@
     |-- ModelError               a model file or backbone weights are damaged, hostile or not available
     |   `-- WeightsUnavailable   no network and nothing cached
     |-- OutputError              the result cannot be written where it should go
+    |   `-- OutputPathError      seen from the path alone, before any work: no such folder, an input itself
     |-- DeviceError              the device does not exist or ran out of memory
     `-- JobError                 of jobs in the backend process
         |-- UnknownJob           there is no job of that id
@@ -104,6 +105,10 @@ class OutputError(NirLoraError):
     """A result cannot be written where it should go."""
 
     code = "cannot_write"
+
+
+class OutputPathError(OutputError):
+    """The path that was given for a result cannot be used; nothing has been done yet."""
 
 
 class DeviceError(NirLoraError):

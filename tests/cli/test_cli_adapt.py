@@ -110,7 +110,7 @@ def test_from_raster_to_backbone_and_what_info_says(cli, tmp_path):
         (("--layer", "gone.tif"), 2, "There is no file gone.tif"),
         (("--layer", "{raster}", "--unfreeze", "99"), 2, "blocks 1 to 4"),
         (("--layer", "{raster}", "--objective", "clip"), 2, "--objective"),
-        (("--layer", "{raster}", "--out", "/nowhere/b"), 1, "no folder"),
+        (("--layer", "{raster}", "--out", "/nowhere/b"), 2, "no folder"),
     ],
 )
 def test_mistakes_are_two_lines_and_an_exit_code(cli, tmp_path, words, code, said):

@@ -167,6 +167,7 @@ def test_dry_run(cli, job):
         (errors.MismatchError("other bands", hint="map them"), 2),
         (errors.ModelError("truncated", hint="copy again"), 2),
         (errors.WeightsUnavailable("no network", hint="three ways"), 2),
+        (errors.OutputPathError("no such folder", hint="elsewhere"), 2),
         (errors.OutputError("read-only", hint="elsewhere"), 1),
         (errors.DeviceError("no memory", hint="--batch"), 1),
     ],

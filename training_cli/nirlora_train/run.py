@@ -19,7 +19,14 @@ from typing import Any, TypeVar
 
 import typer
 
-from nirlora.errors import InputError, JobCancelled, MismatchError, ModelError, NirLoraError
+from nirlora.errors import (
+    InputError,
+    JobCancelled,
+    MismatchError,
+    ModelError,
+    NirLoraError,
+    OutputPathError,
+)
 from nirlora.protocol import Progress
 
 from .console import reporter
@@ -28,6 +35,7 @@ T = TypeVar("T")
 ProgressCallback = Callable[[Progress], None]
 
 _CANCELLED = 130
+_BAD_INPUT = (InputError, MismatchError, ModelError, OutputPathError)
 # Click itself, or the copy of it that newer versions of Typer carry.
 _CLICK_ERROR: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -53,7 +61,7 @@ def run_app(app: typer.Typer, argv: list[str], name: str) -> int:
     except (JobCancelled, KeyboardInterrupt, typer.Abort):
         return _fail(_CANCELLED, "cancelled", "Stopped; nothing was written.", "", as_json=as_json)
     except NirLoraError as error:
-        code = 2 if isinstance(error, (InputError, MismatchError, ModelError)) else 1
+        code = 2 if isinstance(error, _BAD_INPUT) else 1
         _traceback(debug)
         return _fail(code, error.code, error.message, error.hint, as_json=as_json)
     except _CLICK_ERROR as error:

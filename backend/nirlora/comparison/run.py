@@ -14,7 +14,7 @@ from nirlora.comparison.process import run_in_process
 from nirlora.comparison.records import append_record, make_record, read_records, run_key
 from nirlora.comparison.table import make_row, markdown
 from nirlora.comparison.variants import Variant, choose
-from nirlora.errors import LabelsError, OptionError, OutputError
+from nirlora.errors import LabelsError, OptionError, OutputPathError
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import backbone_spec
 from nirlora.models.segmenter import parameter_counts
@@ -192,7 +192,7 @@ def _folder(request: CompareRequest) -> Path:
     try:
         (folder / "models").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
+        raise OutputPathError(
             f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another with --out."
         ) from error
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nirlora.errors import ModelError, OptionError, OutputError
+from nirlora.errors import ModelError, OptionError, OutputPathError
 from nirlora.models.onnx_metadata import is_onnx, read_onnx
 from nirlora.protocol import ExportRequest
 from nirlora.raster.outputs import check_output, named, wished
@@ -18,7 +18,7 @@ def output_path(request: ExportRequest) -> Path:
     Raises:
         ModelError: The model is an exported one already.
         OptionError: The file is named as something else than ONNX.
-        OutputError: It cannot or must not be written, or exists and is something else.
+        OutputPathError: It cannot or must not be written, or exists and is something else.
     """
     if is_onnx(request.model):
         raise ModelError(f"{request.model} is exported already.", hint="Give the .nirlora file it came from.")
@@ -41,7 +41,7 @@ def _check_ours(path: Path) -> None:
     try:
         read_onnx(path)
     except ModelError as error:
-        raise OutputError(
+        raise OutputPathError(
             f"{path} exists and is no earlier export, so it is not replaced.",
             hint="Choose another name with --out, or remove the file yourself.",
         ) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nirlora.errors import OutputError
+from nirlora.errors import OutputError, OutputPathError
 
 # All that this package or GDAL creates beside a result before it is whole.
 _OVERVIEWS = 24  # halvings, more than any raster has
@@ -34,43 +34,47 @@ def check_output(path: Path, *, overwrite: bool = True, inputs: Iterable[str | P
         inputs: Files that are read by the job; the output must be none of them.
 
     Raises:
-        OutputError: The folder is missing or not writable, the path is a folder or an input, or it
+        OutputPathError: The folder is missing or not writable, the path is a folder or an input, or it
             exists and must stay.
     """
     folder = path.parent
     if not folder.is_dir():
-        raise OutputError(f"There is no folder {folder}.", hint="Create it, or choose another output path.")
+        raise OutputPathError(
+            f"There is no folder {folder}.", hint="Create it, or choose another output path."
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder {folder} is not writable.", hint="Choose another output path.")
+        raise OutputPathError(f"The folder {folder} is not writable.", hint="Choose another output path.")
     if path.is_dir():
-        raise OutputError(f"{path} is a folder, expected a file name.", hint="Add a name such as map.tif.")
+        raise OutputPathError(
+            f"{path} is a folder, expected a file name.", hint="Add a name such as map.tif."
+        )
     for source in map(Path, inputs):
         if path.resolve() == source.resolve() or (
             path.exists() and source.exists() and path.samefile(source)
         ):
-            raise OutputError(f"{path} is the input itself.", hint="Choose another output path.")
+            raise OutputPathError(f"{path} is the input itself.", hint="Choose another output path.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already.", hint="Choose another name, or allow overwriting.")
+        raise OutputPathError(f"{path} exists already.", hint="Choose another name, or allow overwriting.")
     companions = [with_suffix(path, suffix) for suffix in _IN_USE]
     if used := [c.name for c in companions if c.exists() and c.stat().st_size]:
-        raise OutputError(
+        raise OutputPathError(
             f"{path} is open in another program, or was when that ended: there is {used[0]} beside it.",
             hint="Close the program (in QGIS, remove the layer); if none has it open, remove both files.",
         )
     if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} is write-protected.", hint="Choose another output path.")
+        raise OutputPathError(f"{path} is write-protected.", hint="Choose another output path.")
 
 
 def named(path: str | Path) -> Path:
     """An input by whose name a result is called: ``.`` and ``..`` are the folders that they stand for.
 
     Raises:
-        OutputError: It is the root of the file system, which has no name.
+        OutputPathError: It is the root of the file system, which has no name.
     """
     given = Path(path)
     found = given if given.name not in ("", "..") else given.resolve()
     if not found.name:
-        raise OutputError(f"{path} gives a result no name.", hint="Name the result with --out.")
+        raise OutputPathError(f"{path} gives a result no name.", hint="Name the result with --out.")
     return found
 
 
@@ -78,11 +82,11 @@ def wished(out: str) -> Path:
     """The path of a result as a person gave it.
 
     Raises:
-        OutputError: It is a folder's: ``.``, ``..`` or the root.
+        OutputPathError: It is a folder's: ``.``, ``..`` or the root.
     """
     path = Path(out)
     if path.name in ("", ".."):
-        raise OutputError(f"{path} is a folder, expected a file name.", hint="Add a file name to it.")
+        raise OutputPathError(f"{path} is a folder, expected a file name.", hint="Add a file name to it.")
     return path
 
 

@@ -15,7 +15,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from nirlora.errors import OutputError
+from nirlora.errors import OutputError, OutputPathError
 from nirlora.protocol import NO_CLASS, ClassInfo
 from nirlora.raster.cog import BLOCK_PX, lost_georeference, write_cog
 from nirlora.raster.grid import Window
@@ -95,7 +95,7 @@ class MapWriter:
         self._sidecar = ""
         wanted = outputs.wanted()
         if len({p.resolve() for p in wanted.values()}) < len(wanted):
-            raise OutputError("Two outputs have the same path.", hint="Give each output its own name.")
+            raise OutputPathError("Two outputs have the same path.", hint="Give each output its own name.")
         for path in (*wanted.values(), self.style_path):
             check_output(path, overwrite=outputs.overwrite, inputs=[source.path])
         try:

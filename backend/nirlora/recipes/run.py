@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nirlora.comparison.records import append_record, read_records, revision
-from nirlora.errors import InputError, OutputError
+from nirlora.errors import InputError, OutputPathError
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.protocol import Progress, ReproduceRequest, ReproduceResult, to_dict
 from nirlora.raster.outputs import write_text
@@ -186,7 +186,7 @@ def _folder(request: ReproduceRequest) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
+        raise OutputPathError(
             f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another with --out."
         ) from error
     return folder
