@@ -157,11 +157,12 @@ class CallTask(_Task):
     def __init__(self, title: str, function: Callable[[Client], Any]) -> None:
         super().__init__(title, _quiet())
         self._function = function
+        self._stops = manager().stops
         self.result: Any = None
 
     def work(self) -> None:
-        """Call it."""
-        self.result = self._function(manager().client())
+        """Call it, unless the backend was stopped while the task waited for a thread."""
+        self.result = self._function(manager().client(self._stops))
 
     def succeeded(self) -> None:
         """Tell the result."""

@@ -42,6 +42,8 @@ class BackendManager:
         self._backend: Optional[Backend] = None
         self._client: Optional[Client] = None
         self._closed = False
+        self.stops = 0
+        """How often it was stopped by hand; see :meth:`client`."""
 
     @property
     def home(self) -> Home:
@@ -100,10 +102,14 @@ class BackendManager:
             )
         return python
 
-    def client(self) -> Client:
+    def client(self, stops: Optional[int] = None) -> Client:
         """A client of the running backend, which is started if it does not run (any more).
 
         Blocks while it starts, so it is not for the main thread, qgis_process excepted.
+
+        Args:
+            stops: ``self.stops`` when the wish arose: one that waited while the backend was stopped by hand
+                does not start it again. None: it is started in any case.
 
         Raises:
             SetupError: No backend is installed.
@@ -111,6 +117,8 @@ class BackendManager:
         """
         with self._lock:
             if self._client is None or not self.is_running:
+                if stops is not None and stops != self.stops:
+                    raise BackendGone(_tr("The backend was stopped."), code="backend_stopped")
                 python, state_dir = self.python(), self.home.state
                 self._client = None
                 backend = self._backend = Backend(python, state_dir)
@@ -121,6 +129,7 @@ class BackendManager:
 
     def stop(self) -> None:
         """End the backend, also one that is just starting. A later ``client`` starts a new one."""
+        self.stops += 1
         backend, self._backend = self._backend, None
         if backend is not None:
             backend.stop()

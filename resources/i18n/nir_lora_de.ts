@@ -2213,6 +2213,10 @@
         <translation>Wählen Sie unter „Einrichtung“ ein anderes, oder installieren Sie das eigene des Plugins.</translation>
     </message>
     <message>
+        <source>The backend was stopped.</source>
+        <translation>Das Backend wurde beendet.</translation>
+    </message>
+    <message>
         <source>The plugin was unloaded.</source>
         <translation>Das Plugin wurde entladen.</translation>
     </message>

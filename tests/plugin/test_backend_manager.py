@@ -61,6 +61,18 @@ def test_after_stop_there_is_a_new_one(manager):
     assert manager.client().health().pid != pid
 
 
+def test_a_wish_that_waited_while_it_was_stopped_does_not_start_it_again(manager):
+    before = manager.stops
+    assert manager.client(before) is manager.client()
+    manager.stop()
+    with pytest.raises(BackendGone, match="was stopped") as caught:
+        manager.client(before)
+    assert caught.value.info.code == "backend_stopped"
+    assert not manager.is_running
+    manager.client(manager.stops)  # a later one does
+    assert manager.client(before).health().pid  # and then it runs: no reason to refuse
+
+
 def test_after_close_there_is_none_ever(manager):
     manager.client()
     manager.close()

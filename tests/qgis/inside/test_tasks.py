@@ -42,7 +42,8 @@ class Held(list):
 def fake(monkeypatch):
     with FakeBackend({"POST /v1/jobs": (201, job(state="queued", fraction=0.0))}) as backend:
         client = Client(backend.port, TOKEN)
-        monkeypatch.setattr(tasks, "manager", lambda: SimpleNamespace(client=lambda: client))
+        held = SimpleNamespace(client=lambda stops=None: client, stops=0)
+        monkeypatch.setattr(tasks, "manager", lambda: held)
         yield backend
 
 
