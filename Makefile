@@ -65,15 +65,23 @@ $(BIN)/python:
 # Stamps: nothing is installed again until pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV); the first time this downloads torch, which is large"
+	$(check_disk)
 	$(BIN)/python -m pip install --quiet -e .
 	$(check_torchvision)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV); the first time this downloads torch, which is large"
+	$(check_disk)
 	$(BIN)/python -m pip install --quiet -e '.[test,dev]'
 	$(check_torchvision)
 	@touch $@ $(VENV)/.installed
+
+# torch with its CUDA libraries takes 7 GB, and pip up to 4 more while it unpacks them.
+define check_disk
+@$(BIN)/python -c 'import shutil; free = shutil.disk_usage(".").free / 1e9; \
+  free > 11 or print(f"note: {free:.1f} GB are free here; a first installation needs up to 11")'
+endef
 
 define check_torchvision
 @$(BIN)/python -c 'import torchvision' || { \
