@@ -19,7 +19,6 @@ _IN_DOCK = {
     "epochs": ("TrainSettingsView", "Length"),
     "max-seconds": ("TrainSettingsView", "Length"),
     "device": ("TrainSettingsView", "Device"),
-    "out": ("TrainPanel", "Model name"),
     "model": ("SegmentPanel", "Model"),
     "allow-mismatch": ("SegmentPanel", "Run it all the same"),
 }

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from flow_fixtures import dock, field, model, opened_reports  # noqa: F401
+from flow_fixtures import adapt_panel, dock, field, model, opened_reports  # noqa: F401
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
 from qgis.PyQt.QtWidgets import QApplication

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flow_tools import LONG_MS, make_field, nirlora, plugin, write_labels
-from qgis.PyQt.QtCore import QObject, pyqtSlot
+from flow_tools import LONG_MS, make_field, nirlora, open_field, plugin, write_labels
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSlot
 from qgis.PyQt.QtGui import QDesktopServices
 
 
@@ -59,3 +59,16 @@ def dock(iface, qtbot):
         flow.adapt.cancel()
         flow.segment.cancel()
         qtbot.waitUntil(lambda: not flow.session.running, timeout=LONG_MS)
+
+
+@pytest.fixture
+def adapt_panel(iface, dock, field, qtbot):
+    """The card, open, set to adapt a small network to the field for a few seconds."""
+    open_field(iface, field, qtbot)
+    if not dock.adapt_card.is_open():
+        qtbot.mouseClick(dock.adapt_card.header, Qt.MouseButton.LeftButton)
+    panel = dock.adapt_panel
+    panel.show_setup()
+    panel.backbone_combo.choose("vit-demo")
+    panel.minutes_spin.setValue(0.1)
+    return panel

@@ -122,6 +122,19 @@ def square(extent, across, up, side):
     return [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
 
 
+def not_running():
+    """Whether no job is under way."""
+    return not plugin().flow.session.running
+
+
+def start_adapting(panel, minutes, qtbot):
+    """Adapt for this long; comes back once something is learnt."""
+    panel.minutes_spin.setValue(minutes)
+    click(panel.adapt_button, qtbot)
+    assert plugin().flow.session.running == "adapt"
+    qtbot.waitUntil(lambda: len(panel.plot.loss.points) >= 2, timeout=LONG_MS)
+
+
 def descendants(pid):
     """Process id -> command line of all that ``pid`` has started, directly or not, without zombies."""
     parents, words = {}, {}

@@ -8,7 +8,6 @@ from pathlib import Path
 import processing
 import pytest
 from flow_tools import (
-    GALILEO,
     LONG_MS,
     click,
     draw_polygon,
@@ -118,8 +117,6 @@ def test_the_four_steps(desktop, dock, qtbot, screenshot, opened_reports):
     settle(desktop, qtbot)
     screenshot("3-train", dock)
     train.settings_view.set_mode("expert")
-    train.settings_view.set_backbone(f"galileo-nano:p8={GALILEO}" if GALILEO.exists() else "vit-demo")
-    train.settings_view.pretrained_check.setChecked(GALILEO.exists())
     train.settings_view.minutes_spin.setValue(MINUTES)
     click(train.train_button, qtbot)
     flow = plugin().flow

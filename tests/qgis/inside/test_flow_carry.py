@@ -10,6 +10,7 @@ from flow_tools import (
     LONG_MS,
     click,
     files_in,
+    not_running,
     open_field,
     plugin,
     press_segment,
@@ -50,10 +51,6 @@ def card_open(dock, two_fields, qtbot):
     qtbot.waitUntil(lambda: panel.rasters.list.count() == 1)
     panel.rasters.list.item(0).setCheckState(Qt.CheckState.Checked)
     return panel
-
-
-def not_running():
-    return not plugin().flow.session.running
 
 
 def test_a_carried_model_maps_the_other_field(

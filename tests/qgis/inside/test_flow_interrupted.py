@@ -15,6 +15,7 @@ from flow_tools import (
     make_large,
     manager,
     message_texts,
+    not_running,
     open_field,
     plugin,
     press_segment,
@@ -47,10 +48,6 @@ def labelled(iface, dock, field, qtbot):
     click(dock.training_panel.make_button, qtbot)
     assert plugin().flow.session.training is not None
     return field
-
-
-def not_running():
-    return not plugin().flow.session.running
 
 
 def wait_for_progress(panel, qtbot):

@@ -17,10 +17,12 @@ from flow_tools import (
     click,
     files_in,
     make_large,
+    not_running,
     open_field,
     plugin,
     press_segment,
     scratch_folders,
+    start_adapting,
     start_training,
     use_model,
     write_labels,
@@ -28,8 +30,6 @@ from flow_tools import (
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolButton
-from test_flow_adapt import not_running, panel  # noqa: F401 - a fixture
-from test_flow_adapt import start as start_adapting
 
 NAME = "nir_lora_plugin"
 ROUNDS = 3
@@ -191,8 +191,8 @@ def test_a_training_goes_on_after_the_plugin_was_loaded_again(iface, dock, field
     assert Path(field.with_name("orchard.nirlora")).exists()
 
 
-def test_an_adaptation_goes_on_after_the_plugin_was_loaded_again(panel, field, qtbot, opened_reports):  # noqa: F811
-    start_adapting(panel, 5, qtbot)
+def test_an_adaptation_goes_on_after_the_plugin_was_loaded_again(adapt_panel, field, qtbot, opened_reports):
+    start_adapting(adapt_panel, 5, qtbot)
     checkpoint = field.with_name("orchard_adapted.nirlora-backbone.checkpoint")
     qtbot.waitUntil(checkpoint.exists, timeout=LONG_MS)
     unload(qtbot)
