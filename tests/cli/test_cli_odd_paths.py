@@ -23,30 +23,30 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "said"),
     [
-        (("train", "--layer", ".", *SMALL), 2, "cannot be opened as a raster"),
-        (("train", "--layer", "..", *SMALL), 2, "cannot be opened as a raster"),
-        (("train", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
-        (("train", "--layer", "field.tif", "--labels", ".", *SMALL), 2, "error: ."),
-        (("train", "--layer", "field.tif", "--out", ".", *SMALL), 1, ". is a folder"),
-        (("segment", "--layer", ".", "--model", "model.nirlora"), 2, "cannot be opened as a raster"),
-        (("segment", "--layer", "field.tif", "--model", "."), 2, ". is refused"),
-        (("segment", "--layer", "field.tif", "--model", "model.nirlora", "--out", ".."), 1, ".. is a folder"),
-        (("export", "--model", "."), 2, "error: "),
-        (("classify", "train", "--images", ".", *SMALL), 2, "error: "),
-        (("classify", "predict", "--images", ".", "--model", "model.nirlora"), 2, "model.nirlora is refused"),
-        (("adapt", "--layer", "field.tif", "--out", ".", *SMALL), 1, ". is a folder"),
-        (("adapt", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
-        (("compare", "--layer", "/", *SMALL), 1, "/ gives a result no name"),
-        (("info", "."), 2, "cannot be opened as a raster"),
+        (("train", "--layer", ".", *SMALL), "cannot be opened as a raster"),
+        (("train", "--layer", "..", *SMALL), "cannot be opened as a raster"),
+        (("train", "--layer", "/", *SMALL), "/ gives a result no name"),
+        (("train", "--layer", "field.tif", "--labels", ".", *SMALL), "error: ."),
+        (("train", "--layer", "field.tif", "--out", ".", *SMALL), ". is a folder"),
+        (("segment", "--layer", ".", "--model", "model.nirlora"), "cannot be opened as a raster"),
+        (("segment", "--layer", "field.tif", "--model", "."), ". is refused"),
+        (("segment", "--layer", "field.tif", "--model", "model.nirlora", "--out", ".."), ".. is a folder"),
+        (("export", "--model", "."), "error: "),
+        (("classify", "train", "--images", ".", *SMALL), "error: "),
+        (("classify", "predict", "--images", ".", "--model", "model.nirlora"), "model.nirlora is refused"),
+        (("adapt", "--layer", "field.tif", "--out", ".", *SMALL), ". is a folder"),
+        (("adapt", "--layer", "/", *SMALL), "/ gives a result no name"),
+        (("compare", "--layer", "/", *SMALL), "/ gives a result no name"),
+        (("info", "."), "cannot be opened as a raster"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_folders_are_refused_in_words(cli, here, words, code, said):
+def test_folders_are_refused_in_words(cli, here, words, said):
     before = {(path, path.stat().st_mtime_ns) for path in here.rglob("*") if path.is_file()}
     done = cli(*words)
-    assert (done.code, done.out) == (code, ""), done.err
+    assert (done.code, done.out) == (2, ""), done.err
     error, hint = done.err.splitlines()[-2:]
     assert error.startswith("error: ")
     assert said in error
