@@ -100,7 +100,7 @@ def describe_model(path: str) -> dict[str, Any]:
         **_scores(card),
         "trained": training.get("date", ""),
         "trained_on": [layer.get("path", "") for layer in training.get("layers", [])],
-        **_carried_to(training),
+        **_carried_to(card),
         "format": card.format,
         "versions": dict(card.versions),
         "classes": [
@@ -112,15 +112,16 @@ def describe_model(path: str) -> dict[str, Any]:
     }
 
 
-def _carried_to(training: dict[str, Any]) -> dict[str, Any]:
+def _carried_to(card: ModelCard) -> dict[str, Any]:
     """Of a model that was carried to an unlabelled field: where to, and by what."""
-    told = training.get("adaptation")
+    told = card.training.get("adaptation")
     if not isinstance(told, dict):
         return {}
     return {
         "carried_to": [layer.get("path", "") for layer in told.get("target", [])],
         "stabiliser": told.get("stabiliser", ""),
         "rounds": told.get("rounds", 0),
+        "scores_of": card.metrics.get("of", ""),
     }
 
 

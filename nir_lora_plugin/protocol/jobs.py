@@ -89,6 +89,8 @@ class ModelInfo:
     adapter: str = ""
     date: str = ""  # ISO 8601, UTC
     miou: Optional[float] = None  # of the held-out labels, 0..1
+    miou_of: str = ""  # of a model that was carried to another field: its score is of "source" or "target"
+    carried_to: Tuple[str, ...] = ()  # paths of these rasters
     resolution_m: Optional[float] = None
     size_bytes: int = 0
     problem: str = ""

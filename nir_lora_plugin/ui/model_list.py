@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import PurePath
 from typing import List, Optional, Sequence
 
 from qgis.PyQt.QtCore import QModelIndex, QRect, QSize, Qt, pyqtSignal
@@ -16,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from nir_lora_plugin.protocol import ModelInfo
+from nir_lora_plugin.translation import translate
 
 from . import text
 from .style import ERROR, MUTED
@@ -23,6 +26,17 @@ from .widgets import column, label, row, tool_button
 
 _INFO = Qt.ItemDataRole.UserRole
 _MAX_ROWS = 4
+_tr = partial(translate, "ModelList")
+
+
+def carried(info: ModelInfo) -> str:
+    """To which rasters a model was carried, in a few words; "" for most models."""
+    names = [PurePath(path).name for path in info.carried_to]
+    if not names:
+        return ""
+    if len(names) == 1:
+        return _tr("for {}").format(names[0])
+    return _tr("for {} and {} more").format(names[0], len(names) - 1)
 
 
 class ModelDelegate(QStyledItemDelegate):
@@ -45,7 +59,7 @@ class ModelDelegate(QStyledItemDelegate):
         area = option.rect.adjusted(8, 5, -8, -5)
         bold = option.font
         bold.setBold(True)
-        score = "" if info.miou is None else self.tr("IoU {:.2f}").format(info.miou)
+        score = self.score(info)
         score_px = QFontMetrics(bold).horizontalAdvance(score) + 8
         painter.setFont(bold)
         painter.setPen(strong)
@@ -57,13 +71,19 @@ class ModelDelegate(QStyledItemDelegate):
         painter.setFont(bold)
         painter.setPen(strong if selected else QColor(ERROR if info.problem else MUTED))
         second = first.translated(0, line_px)
-        words = info.problem or self._details(info)
+        words = info.problem or self.details(info)
         words = QFontMetrics(bold).elidedText(words, Qt.TextElideMode.ElideRight, area.width())
         painter.drawText(second, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
         painter.restore()
 
-    def _details(self, info: ModelInfo) -> str:
-        parts = [", ".join(info.classes), text.date(info.date), text.size(info.size_bytes)]
+    def score(self, info: ModelInfo) -> str:
+        """The mean IoU, if there is one of the field that the model is for."""
+        known = info.miou is not None and info.miou_of != "source"
+        return self.tr("IoU {:.2f}").format(info.miou) if known else ""
+
+    def details(self, info: ModelInfo) -> str:
+        """The second line."""
+        parts = [carried(info), ", ".join(info.classes), text.date(info.date), text.size(info.size_bytes)]
         return " · ".join(part for part in parts if part)
 
 
@@ -138,6 +158,12 @@ class ModelList(QWidget):
 
     def _tip(self, info: ModelInfo) -> str:
         lines = [info.path, self.tr("classes: {}").format(", ".join(info.classes))]
+        if info.carried_to:
+            lines.append(carried(info))
+        if info.miou is not None and info.miou_of == "source":
+            lines.append(
+                self.tr("IoU {:.2f} on the field of its polygons; not known on the other").format(info.miou)
+            )
         if info.channels:
             lines.append(self.tr("input: {}").format(", ".join(info.channels)))
         if info.backbone:

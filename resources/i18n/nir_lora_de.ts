@@ -878,6 +878,14 @@
 <context>
     <name>ModelList</name>
     <message>
+        <source>for {}</source>
+        <translation>für {}</translation>
+    </message>
+    <message>
+        <source>for {} and {} more</source>
+        <translation>für {} und {} weitere</translation>
+    </message>
+    <message>
         <source>No model yet: train one above, or import a .nirlora file.</source>
         <translation>Noch kein Modell: Trainieren Sie oben eines, oder importieren Sie eine .nirlora-Datei.</translation>
     </message>
@@ -908,6 +916,10 @@
     <message>
         <source>classes: {}</source>
         <translation>Klassen: {}</translation>
+    </message>
+    <message>
+        <source>IoU {:.2f} on the field of its polygons; not known on the other</source>
+        <translation>IoU {:.2f} auf dem Feld seiner Polygone; auf dem anderen nicht bekannt</translation>
     </message>
     <message>
         <source>input: {}</source>
@@ -1536,6 +1548,14 @@
     <message>
         <source>Weights that a round starts from</source>
         <translation>Gewichte, mit denen eine Runde beginnt</translation>
+    </message>
+    <message>
+        <source>How often classes are said</source>
+        <translation>Wie oft Klassen gesagt werden</translation>
+    </message>
+    <message>
+        <source>As in the source's labels, or as training on rare classes left it.</source>
+        <translation>Wie in den Labels der Quelle, oder wie das Training auf seltene Klassen es ließ.</translation>
     </message>
     <message>
         <source>Leave out pseudo-labels less sure than</source>

@@ -186,6 +186,24 @@ def test_models_keep_the_choice_and_show_what_is_wrong(ui, protocol):
     assert not models.list.grab().isNull()
 
 
+def test_a_carried_model_does_not_boast_with_the_score_of_another_field(ui, protocol):
+    info = protocol.ModelInfo(
+        "/a.nirlora", "a", ("crop",), miou=0.9, miou_of="source", carried_to=("/x/b.tif",)
+    )
+    models = ui.model_list.ModelList()
+    models.show_models([info])
+    tip = models.list.item(0).toolTip()
+    assert "for b.tif" in tip
+    assert "0.90 on the field of its polygons" in tip
+    assert models.list.itemDelegate().score(info) == ""
+    scored = protocol.ModelInfo("/a.nirlora", "a", miou=0.6, miou_of="target", carried_to=("b.tif", "c.tif"))
+    assert models.list.itemDelegate().score(scored) == "IoU 0.60"
+    assert models.list.itemDelegate().details(scored).startswith("for b.tif and 1 more")
+    plain = protocol.ModelInfo("/a.nirlora", "a", miou=0.7)
+    assert models.list.itemDelegate().score(plain) == "IoU 0.70"
+    assert ui.model_list.carried(plain) == ""
+
+
 def test_areas_add_up_and_survive_the_spreadsheet(ui, protocol):
     areas = (protocol.ClassArea(0, "crop; vines, old", 300, 0.75), protocol.ClassArea(1, "soil", 100, 0.25))
     table = ui.area_table.AreaTable()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from data.make_data import make_raster
 from nirlora.info import describe
 from nirlora.protocol import LayerRef, TrainResult, from_dict, to_dict
+from nirlora.server.models import model_info
 from server.harness import tiny_training
 
 
@@ -35,6 +38,9 @@ def test_from_a_labelled_field_to_another(backend, field, target):
     result = from_dict(TrainResult, last["result"])
     facts = describe(result.model)
     assert (facts["carried_to"], facts["stabiliser"], facts["rounds"]) == ([str(target)], "ema", 1)
+    listed = model_info(Path(result.model))
+    assert listed.carried_to == (str(target),)
+    assert listed.miou_of == facts["scores_of"] == result.metrics.get("of", "")
 
 
 def test_a_target_that_cannot_be_is_refused_at_once(backend, field, target):

@@ -39,6 +39,8 @@ def model_info(path: Path) -> ModelInfo:
 
 def _from_card(path: Path, size: int, card: ModelCard) -> ModelInfo:
     resolution, miou = card.transform.get("resolution_m"), card.metrics.get("miou")
+    told = card.training.get("adaptation")
+    target = told.get("target", ()) if isinstance(told, dict) else ()
     return ModelInfo(
         path=str(path),
         name=path.stem,
@@ -48,6 +50,8 @@ def _from_card(path: Path, size: int, card: ModelCard) -> ModelInfo:
         adapter=card.model.adapter,
         date=str(card.training.get("date", "")),
         miou=float(miou) if isinstance(miou, (int, float)) else None,
+        miou_of=str(card.metrics.get("of", "")),
+        carried_to=tuple(str(layer.get("path", "")) for layer in target),
         resolution_m=float(resolution) if isinstance(resolution, (int, float)) else None,
         size_bytes=size,
     )
