@@ -50,11 +50,17 @@ def target_options() -> List[Option]:
             translate("Processing", "LoRA, a slow average of the network that teaches (ema), or both."),
             choices=("lora", "ema", "lora+ema", "none"),
         ),
-        Option("rounds", translate("Processing", "Rounds with pseudo-labels"), range=(1, None)),
+        Option("rounds", translate("Processing", "Rounds with pseudo-labels"), range=(0, None)),
         Option(
             "round_start",
             translate("Processing", "Weights that a round starts from"),
-            choices=("pretrained", "continue"),
+            choices=("continue", "pretrained"),
+        ),
+        Option(
+            "class_shares",
+            translate("Processing", "How often classes are said"),
+            translate("Processing", "As in the source's labels, or as training on rare classes left it."),
+            choices=("source", "trained"),
         ),
         Option(
             "min_confidence",

@@ -59,9 +59,10 @@ class TrainRequest:
     target_values: str = "own"  # own: scaled by the target's own range; source: as the source is
     stabiliser: str = "lora"  # none | ema | lora | lora+ema
     rounds: int = 3  # with pseudo-labels, after the warm-up; each stage lasts all of ``epochs``
-    round_start: str = "pretrained"  # weights a round starts from: pretrained | continue
+    round_start: str = "continue"  # weights a round starts from: continue | pretrained
+    class_shares: str = "source"  # how often classes are said: as in the source's labels | trained
     min_confidence: float = 0.0  # pseudo-labels less sure are left out; 0: none are
-    adversarial_weight: float = 0.001  # 0: no discriminators
+    adversarial_weight: float = 0.0  # of making both fields' features alike; 0: no discriminators
     discriminator: str = "binary"  # binary | class
     seed: int = 0
     device: str = "auto"  # auto | cpu | cuda | cuda:N | mps

@@ -121,6 +121,21 @@ def test_it_is_a_normal_model_that_maps_the_target_without_further_words(field, 
     assert measured.metrics["miou"] == pytest.approx(result.metrics["miou"], abs=0.05)
 
 
+def test_classes_are_said_as_in_the_sources_labels_unless_asked_not_to(field, target, tmp_path):
+    made = {}
+    for name in ("source", "trained"):
+        request = request_for(field, target, class_shares=name, out=str(tmp_path / f"{name}.nirlora"))
+        result = nirlora.train(replace(request, rounds=0, steps_per_epoch=8))
+        card, made[name] = read_bundle(result.model)
+        (stage,) = card.training["adaptation"]["stages"]
+        assert stage["name"] == "warm-up"
+        assert len(stage["biases"]) == (3 if name == "source" else 0)
+    biases = read_bundle(str(tmp_path / "source.nirlora"))[0].training["adaptation"]["stages"][0]["biases"]
+    moved = {k: v - made["trained"][k] for k, v in made["source"].items()}
+    (changed,) = [v for v in moved.values() if v.any()]  # the two models differ in nothing else
+    assert changed.tolist() == pytest.approx(biases, abs=1e-3)
+
+
 def test_labels_of_the_target_change_nothing_but_the_scores(field, target, tmp_path):
     blind = nirlora.train(request_for(field, target, out=str(tmp_path / "blind.nirlora")))
     seen = nirlora.train(scored(request_for(field, target, out=str(tmp_path / "seen.nirlora")), target))

@@ -227,18 +227,26 @@ def train(
         int,
         Option(
             help="Rounds with pseudo-labels after the warm-up; each stage takes all epochs.",
-            min=1,
+            min=0,
             rich_help_panel=TARGET,
         ),
     ] = _D.rounds,
     round_start: Annotated[
         str,
         Option(
-            metavar="pretrained|continue",
-            help="Each round starts from the pretrained weights, or goes on.",
+            metavar="continue|pretrained",
+            help="Each round goes on, or starts from the pretrained weights as the paper's do.",
             rich_help_panel=TARGET,
         ),
     ] = _D.round_start,
+    class_shares: Annotated[
+        str,
+        Option(
+            metavar="source|trained",
+            help="How often classes are said: as in the source's labels, or as training left it.",
+            rich_help_panel=TARGET,
+        ),
+    ] = _D.class_shares,
     min_confidence: Annotated[
         float,
         Option(help="Leave out pseudo-labels less sure than this. 0: none.", min=0, rich_help_panel=TARGET),
@@ -246,7 +254,7 @@ def train(
     adversarial_weight: Annotated[
         float,
         Option(
-            help="Weight of making both fields' features alike. 0: no discriminators.",
+            help="Weight of making both fields' features alike (the paper: 0.001). 0: no discriminators.",
             min=0,
             rich_help_panel=TARGET,
         ),

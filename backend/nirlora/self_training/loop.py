@@ -22,6 +22,7 @@ from nirlora.self_training.probe import look_at, share_of_flips
 from nirlora.self_training.pseudo import predict_scene, relabel, threshold
 from nirlora.self_training.scenes import Scene
 from nirlora.self_training.schedule import ema_rate
+from nirlora.self_training.shares import add_biases, images_of, labelled_logits, matching_biases
 from nirlora.self_training.state import (
     AdaptState,
     pack_moments,
@@ -31,7 +32,7 @@ from nirlora.self_training.state import (
     unpack_scenes,
 )
 from nirlora.self_training.step import StepConfig, iteration
-from nirlora.self_training.student import below, copy_norms, estimate_norms
+from nirlora.self_training.student import below, estimate_norms
 from nirlora.training.checkpoint import save_checkpoint
 from nirlora.training.chips import Chips, prefetch
 from nirlora.training.loop import ShownLoss, validate
@@ -50,7 +51,8 @@ class AdaptConfig:
     rates: Rates
     step: StepConfig  # the teacher's rate follows from the length of a stage
     min_confidence: float = 0.0
-    source_norms: bool = True  # after the warm-up; TransDA's teacher has the target's from the start
+    source_norms: bool = True  # in the result; TransDA's has the target's statistics
+    class_shares: tuple[float, ...] = ()  # of what is said on source labels; empty: as training leaves it
     restart: bool = True  # each round starts from the weights that the warm-up started from
     max_seconds: float = 0.0
     seed: int = 0
@@ -77,6 +79,7 @@ class Material:
         pairs: Batches of both fields.
         scenes: The target, with its pseudo-labels.
         probe: Some target chips that show after every epoch how steady the predictions are.
+        reference: Some chips of the source, unchanged, for batch norms and shares.
         validation: Held-out chips of the source.
         num_classes: K.
         score: The confusion of the scenes' classes with the target's own labels; empty without any. The
@@ -86,6 +89,7 @@ class Material:
     pairs: Pairs
     scenes: Sequence[Scene]
     probe: Sequence[Batch]
+    reference: Sequence[Batch]
     validation: list[Chips]
     num_classes: int
     score: Callable[[], list[list[int]]]
@@ -165,18 +169,25 @@ def adapt(
                 state.warnings.append(f"{error.message} A killed training could not have been resumed.")
 
     def settle() -> None:
-        """Make the result ready to predict: in batch norms with the statistics that it was trained with.
+        """Make the result ready to predict: in batch norms with the statistics of one field.
 
-        In the warm-up that are the source's, which the student kept: it learns from chips in which rare
-        classes are common, and the target's statistics would judge them by a mixture that it has never seen.
+        A student sees both in turns, and a teacher the target alone. The source's are the better ones: it
+        is learnt from chips in which rare classes are common, and the statistics of the target are those of
+        another mixture. (Measured: docs/results.md.)
         """
-        if state.stage == 0 and config.source_norms:
-            if players.teacher is not None:
-                copy_norms(players.teacher, players.student)
-        elif players.teacher is None:
+        if players.teacher is None or config.source_norms:
+            chips = material.reference if config.source_norms else material.probe
             with accelerator.autocast():
-                images = (torch.from_numpy(b.images).to(accelerator.device) for b in material.probe)
-                estimate_norms(players.student, images)
+                estimate_norms(players.result, images_of(chips, accelerator))
+
+    def share_out() -> list[float]:
+        """Give every class its share, and score the source anew."""
+        logits, labels = labelled_logits(players.result, material.reference, accelerator)
+        biases = matching_biases(logits, labels, config.class_shares)
+        add_biases(players.result.segmenter.head, biases)
+        scores = validate(players.result.segmenter, material.num_classes, material.validation, accelerator)
+        state.confusion, state.history[-1]["miou"] = scores["confusion"], scores["miou"]
+        return [round(float(bias), 4) for bias in biases]
 
     def keep_weights() -> None:
         weights = players.result.segmenter.trainable_state()
@@ -218,6 +229,7 @@ def adapt(
     def end_stage() -> None:
         """Label the target anew with what this stage has learnt, score that, and step on."""
         settle()
+        biases = share_out() if config.class_shares else []
         keep_weights()
         new: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
         for i, scene in enumerate(scenes):
@@ -234,6 +246,7 @@ def adapt(
                 **asdict(labelled),
                 "epoch_flips": [h["flips"] for h in state.history if h["stage"] == state.stage],
                 "source_miou": state.history[-1]["miou"] if state.history else None,
+                "biases": biases,
                 "confusion": material.score(),
             }
         )

@@ -19,11 +19,12 @@ STABILISERS: dict[str, tuple[bool, bool]] = {
 _WORDS: dict[str, tuple[str, ...]] = {
     "stabiliser": tuple(STABILISERS),
     "target_values": ("own", "source"),
-    "round_start": ("pretrained", "continue"),
+    "round_start": ("continue", "pretrained"),
+    "class_shares": ("source", "trained"),
     "discriminator": ("binary", "class"),
 }
 _LIMITS: dict[str, tuple[float, float]] = {
-    "rounds": (1, 100),
+    "rounds": (0, 100),
     "min_confidence": (0, 0.999),
     "adversarial_weight": (0, 10),
 }

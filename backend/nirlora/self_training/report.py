@@ -52,7 +52,8 @@ def write_adaptation_report(
     request = setup.request
     settings = {
         "stabiliser": request.stabiliser,
-        "rounds": f"{request.rounds}, each from {_START[request.round_start]}",
+        "rounds": f"{request.rounds}, each from {_START[request.round_start]}" if request.rounds else "none",
+        "shares of the classes": _SHARES[request.class_shares],
         "least confidence": request.min_confidence or "none",
         "adversarial weight": request.adversarial_weight,
         "target's values": "in its own range" if request.target_values == "own" else "in the source's range",
@@ -70,6 +71,7 @@ def write_adaptation_report(
     write_page(path, page)
 
 
+_SHARES = {"source": "as in the source's labels", "trained": "as training left them"}
 _START = {"pretrained": "the pretrained weights", "continue": "the round before"}
 
 

@@ -21,7 +21,7 @@ from nirlora.self_training.loop import AdaptConfig, Material, adapt
 from nirlora.self_training.options import STABILISERS, checked
 from nirlora.self_training.players import Cast, Rates, build_players
 from nirlora.self_training.scenes import Scene, choose_scenes
-from nirlora.self_training.scores import judged
+from nirlora.self_training.scores import doubts, judged
 from nirlora.self_training.state import AdaptState
 from nirlora.self_training.step import StepConfig
 from nirlora.self_training.target import Target, open_target, score
@@ -44,7 +44,8 @@ from nirlora.training.run import (
 from nirlora.training.validation import validation_batches
 from nirlora.versions import versions
 
-PROBE_CHIPS = 16
+PROBE_CHIPS = 16  # of the target
+REFERENCE_CHIPS = 24  # of the source
 _BLIND = (
     "The scores are of held-out labels of the source; nothing is known of the target. If it has labels, give "
     "them with --target-labels: they are used for scores alone."
@@ -93,6 +94,7 @@ def self_train(request: TrainRequest, progress: ProgressCallback | None = None) 
         notes = _notes(request, paths, field)
         state, stopped = _adapt(setup, field, model, recipe, device, paths, say)
         seconds = time.monotonic() - started
+        notes += doubts(setup, state)
         setup = replace(setup, data=replace(setup.data, warnings=(*setup.data.warnings, *notes)))
         metrics = judged(setup, target, state)
         card = _card(setup, field, model, recipe, metrics, state, seconds, describe_device(device), stopped)
@@ -175,6 +177,7 @@ def _adapt(
         ),
         min_confidence=request.min_confidence,
         source_norms=request.preset != "transda",
+        class_shares=_shares(setup) if request.class_shares == "source" else (),
         restart=request.round_start == "pretrained",
         max_seconds=request.max_seconds,
         seed=request.seed,
@@ -196,11 +199,17 @@ def _adapt(
     return state, stopped
 
 
+def _shares(setup: Setup) -> tuple[float, ...]:
+    """Labelled pixels of the source, class by class."""
+    return tuple(float(count.train_pixels) for count in setup.data.split.counts)
+
+
 def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
     classes = len(setup.data.classes)
     layers = setup.data.layers(setup.readers, held_out=False)
     still = replace(spec, augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0))
     unchanged = TargetSampler(field.scenes, still)
+    known = SourceSampler(layers, still, classes)
 
     def score_now() -> list[list[int]]:
         if not field.target.scored:
@@ -212,6 +221,7 @@ def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
         pairs=Pairs(SourceSampler(layers, spec, classes), TargetSampler(field.scenes, spec)),
         scenes=field.scenes,
         probe=[unchanged.batch(step) for step in range(max(1, PROBE_CHIPS // spec.batch))],
+        reference=[known.batch(step) for step in range(max(1, REFERENCE_CHIPS // spec.batch))],
         validation=validation_batches(setup.data.layers(setup.readers, held_out=True), spec),
         num_classes=classes,
         score=score_now,

@@ -16,15 +16,6 @@ from nirlora.self_training.auxiliary import AuxiliaryHead
 from nirlora.self_training.discriminator import domain_stage, domain_width
 
 
-@torch.no_grad()
-def copy_norms(teacher: nn.Module, student: nn.Module) -> None:
-    """Give the teacher's batch norms the student's statistics."""
-    for slow, quick in zip(teacher.modules(), student.modules(), strict=True):
-        if isinstance(slow, _BatchNorm) and isinstance(quick, _BatchNorm):
-            for own, other in zip(slow.buffers(), quick.buffers(), strict=True):
-                own.copy_(other)
-
-
 def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names start with ``prefix``, without it."""
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -99,10 +90,9 @@ def ema_update(teacher: nn.Module, student: nn.Module, rate: float) -> None:
 def estimate_norms(net: nn.Module, images: Iterable[Tensor]) -> None:
     """Set the statistics of all batch norms to those of ``images``; the net is in eval mode afterwards.
 
-    In a round a teacher runs on target images alone, in training mode, so that its batch norms hold the
-    target's statistics. A student sees both fields in turns, and without a teacher its statistics would be a
-    mixture that it never computed with. (Li et al. 2016, Revisiting Batch Normalization for Practical Domain
-    Adaptation, arXiv:1603.04779.)
+    In a round a teacher runs on target images alone, in training mode. A student sees both fields in turns,
+    so that its own statistics are a mixture that it never computed with. (The target's statistics: Li et al.
+    2016, Revisiting Batch Normalization for Practical Domain Adaptation, arXiv:1603.04779.)
     """
     norms = [m for m in net.modules() if isinstance(m, _BatchNorm)]
     net.eval()

@@ -120,6 +120,7 @@ def _transda(request: TrainRequest) -> TrainRequest:
         learning_rate=6e-5,
         rounds=3,
         round_start="pretrained",
+        class_shares="trained",
         min_confidence=0.0,
         adversarial_weight=0.001,
     )
