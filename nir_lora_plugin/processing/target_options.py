@@ -42,7 +42,7 @@ def target_options() -> List[Option]:
         Option(
             "target_values",
             translate("Processing", "Scale the target's pixels by its own range, or as the source's"),
-            choices=("own", "source"),
+            choices=("auto", "own", "source"),
         ),
         Option(
             "stabiliser",

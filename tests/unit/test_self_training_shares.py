@@ -10,7 +10,14 @@ from nirlora.models.config import ModelConfig
 from nirlora.models.heads import HEADS
 from nirlora.models.logits import class_logits
 from nirlora.models.segmenter import build_segmenter
-from nirlora.self_training.shares import add_biases, collapsed, matching_biases
+from nirlora.self_training.shares import (
+    add_biases,
+    agreed_biases,
+    collapsed,
+    keeping_biases,
+    matching_biases,
+    shares_said,
+)
 
 
 def drawn(counts: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,10 +60,39 @@ def test_classes_without_pixels_or_share_are_left_alone():
     assert not matching_biases(logits[:0], labels[:0], (1.0, 1.0, 1.0, 1.0)).any()
 
 
+def test_the_target_must_need_it_too():
+    shares = (0.9, 0.07, 0.03)
+    logits, labels = drawn((4000, 4000, 4000))
+    known = matching_biases(logits, labels, shares)
+    same, _ = drawn((9000, 700, 300), seed=1)
+    assert agreed_biases(logits, labels, same, shares) == pytest.approx(known, abs=0.1)
+    bare = logits + np.array([2 * (known[0] - known[1]), 0, 0], np.float32)  # nearly all is of class 0
+    assert agreed_biases(logits, labels, bare, shares)[0] == 0
+    half = logits + known.astype(np.float32) / 2
+    found = agreed_biases(logits, labels, half[labels == 0], shares)
+    assert (np.abs(found) <= np.abs(known)).all()
+    assert agreed_biases(logits, labels, same[:0], shares) == pytest.approx(known)
+
+
+def test_a_round_keeps_how_often_classes_are_said():
+    logits, _ = drawn((3000, 2000, 500))
+    was = shares_said(logits, np.zeros(3))
+    assert sum(was) == pytest.approx(1)
+    drifted = logits + np.array([-0.8, 0.1, 0.7], np.float32)
+    assert shares_said(drifted, np.zeros(3))[0] < was[0] - 0.2
+    assert shares_said(drifted, keeping_biases(drifted, was)) == pytest.approx(was, abs=0.003)
+    assert keeping_biases(drifted, (0.6, 0.4, 0.0))[2] == 0  # a class that was not said is left alone
+
+
 def test_a_network_that_says_them_rightly_gets_no_biases():
-    labels = np.array([0, 0, 0, 1], np.uint8)
+    labels = np.repeat([0, 1], 100).astype(np.uint8)
     logits = np.eye(2, dtype=np.float32)[labels]
     assert matching_biases(logits, labels, (3.0, 1.0)).tolist() == [0, 0]
+    logits[:4] = logits[-1]  # 4 % of the one class are taken for the other
+    assert matching_biases(logits, labels, (1.0, 1.0)).tolist() == [0, 0]
+    logits[:12] = logits[-1] * 0.5  # 12 % of it, and half as surely: 6 % of all
+    biases = matching_biases(logits, labels, (1.0, 1.0))
+    assert said(logits + biases, labels, (0.5, 0.5))[0] > 0.47
 
 
 def test_a_network_that_knows_nothing_keeps_finite_biases():

@@ -28,6 +28,7 @@ from nirlora.self_training.scenes import Scene, choose_scenes
 from nirlora.self_training.state import pack_weights, unpack_players
 from nirlora.self_training.step import StepConfig, iteration
 from nirlora.self_training.student import Student
+from nirlora.self_training.target import about_the_same
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.chips import ChipLayer, ChipSpec
 from nirlora.training.run import make_accelerator
@@ -334,6 +335,22 @@ def test_the_targets_own_range_replaces_the_sources(tmp_path, field):
         )
         assert (channel.low, channel.high) == pytest.approx(np.percentile(np.arange(10_000), (2, 98)), abs=1)
         assert ChannelReader(other, used).check() == []
+
+
+def test_ranges_are_about_the_same_within_a_quarter_of_the_sources(field):
+    _, source = field
+    transform = fit_transform([source])
+    (was,) = transform.channels
+    width = was.high - was.low
+
+    def moved(low: float, high: float):
+        return replace(transform, channels=(replace(was, low=was.low + low, high=was.high + high),))
+
+    assert about_the_same(transform, transform)
+    assert about_the_same(moved(0.24 * width, -0.24 * width), transform)
+    assert not about_the_same(moved(0.26 * width, 0), transform)
+    assert not about_the_same(moved(0, -0.26 * width), transform)
+    assert not about_the_same(replace(transform, kind="reflectance"), transform)
 
 
 def test_reflectance_stays_reflectance_only_where_both_tell_it(tmp_path):

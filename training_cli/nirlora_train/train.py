@@ -210,8 +210,9 @@ def train(
     target_values: Annotated[
         str,
         Option(
-            metavar="own|source",
-            help="Scale the target's pixels by its own range, or as the source's.",
+            metavar="auto|own|source",
+            help="Scale the target's pixels by its own range, or as the source's. auto: as the source's "
+            "where both ranges are about the same.",
             rich_help_panel=TARGET,
         ),
     ] = _D.target_values,

@@ -22,7 +22,15 @@ from nirlora.self_training.probe import look_at, share_of_flips
 from nirlora.self_training.pseudo import predict_scene, relabel, threshold
 from nirlora.self_training.scenes import Scene
 from nirlora.self_training.schedule import ema_rate
-from nirlora.self_training.shares import add_biases, images_of, labelled_logits, matching_biases
+from nirlora.self_training.shares import (
+    add_biases,
+    agreed_biases,
+    images_of,
+    keeping_biases,
+    labelled_logits,
+    seen_logits,
+    shares_said,
+)
 from nirlora.self_training.state import (
     AdaptState,
     pack_moments,
@@ -180,14 +188,18 @@ def adapt(
             with accelerator.autocast():
                 estimate_norms(players.result, images_of(chips, accelerator))
 
-    def share_out() -> list[float]:
-        """Give every class its share, and score the source anew."""
-        logits, labels = labelled_logits(players.result, material.reference, accelerator)
-        biases = matching_biases(logits, labels, config.class_shares)
+    def share_out() -> dict[str, list[float]]:
+        """Give every class its share, in the rounds the one it had, and score the source anew."""
+        target = seen_logits(players.result, material.probe, accelerator)
+        if state.stage == 0:
+            logits, labels = labelled_logits(players.result, material.reference, accelerator)
+            biases = agreed_biases(logits, labels, target, config.class_shares)
+        else:
+            biases = keeping_biases(target, state.rounds[-1]["said"])
         add_biases(players.result.segmenter.head, biases)
         scores = validate(players.result.segmenter, material.num_classes, material.validation, accelerator)
         state.confusion, state.history[-1]["miou"] = scores["confusion"], scores["miou"]
-        return [round(float(bias), 4) for bias in biases]
+        return {"biases": [round(float(b), 4) for b in biases], "said": shares_said(target, biases)}
 
     def keep_weights() -> None:
         weights = players.result.segmenter.trainable_state()
@@ -229,7 +241,7 @@ def adapt(
     def end_stage() -> None:
         """Label the target anew with what this stage has learnt, score that, and step on."""
         settle()
-        biases = share_out() if config.class_shares else []
+        shared = share_out() if config.class_shares else {}
         keep_weights()
         new: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
         for i, scene in enumerate(scenes):
@@ -246,7 +258,7 @@ def adapt(
                 **asdict(labelled),
                 "epoch_flips": [h["flips"] for h in state.history if h["stage"] == state.stage],
                 "source_miou": state.history[-1]["miou"] if state.history else None,
-                "biases": biases,
+                **shared,
                 "confusion": material.score(),
             }
         )

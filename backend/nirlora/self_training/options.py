@@ -18,7 +18,7 @@ STABILISERS: dict[str, tuple[bool, bool]] = {
 }
 _WORDS: dict[str, tuple[str, ...]] = {
     "stabiliser": tuple(STABILISERS),
-    "target_values": ("own", "source"),
+    "target_values": ("auto", "own", "source"),
     "round_start": ("continue", "pretrained"),
     "class_shares": ("source", "trained"),
     "discriminator": ("binary", "class"),

@@ -56,7 +56,9 @@ def write_adaptation_report(
         "shares of the classes": _SHARES[request.class_shares],
         "least confidence": request.min_confidence or "none",
         "adversarial weight": request.adversarial_weight,
-        "target's values": "in its own range" if request.target_values == "own" else "in the source's range",
+        "target's values": "in the source's range"
+        if field.target.transform == setup.transform
+        else "in its own range",
         "target": ", ".join(layer.path for layer in request.target_layers),
     }
     looks = (_target_look(field, model, recipe, device), *data.quick_looks[:1])

@@ -257,7 +257,7 @@ def _card(
         ],
         "stabiliser": request.stabiliser,
         "rounds": request.rounds,
-        "target_values": request.target_values,
+        "target_values": "source" if field.target.transform == setup.transform else "own",
         "parts": len(field.scenes),
         "of_parts": field.num_parts,
         "stages": stages,

@@ -2,15 +2,21 @@
 
 Training sees chips in which rare classes are common, and weighs those classes more; a network trained so says
 them too often wherever they are rare. In a single training that is a price; in self-training the next round
-learns it as truth. A bias per class undoes it and leaves the ranking of the pixels within a class as it is.
+learns it as truth. A bias per class undoes it.
 (That a prior can be exchanged after training: Saerens et al. 2002, Adjusting the outputs of a classifier to
 new a priori probabilities, doi 10.1162/089976602753284446. Theirs needs calibrated probabilities, which a
 network trained with class weights and Dice does not give; here the classes said are counted instead.)
+The target's own shares are not known, so this is done with care, for more of it did harm (measured): not
+at all where hardly a pixel too many is said on the source, and of a class no more than the target's map
+needs too to come to the source's shares.
+A round then moves classes to other places, but keeps how often each is said on the target: a class that is
+said a little too often would otherwise be learnt, and said more often, round by round (measured).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,8 +29,11 @@ from nirlora.protocol import NO_CLASS
 from nirlora.self_training.draws import Batch
 from nirlora.self_training.student import Student
 
-MAX_PIXELS = 200_000  # looked at for the biases
+T = TypeVar("T", bound=np.generic)
+
+MAX_PIXELS = 200_000  # of each field, looked at for the biases
 _STEPS = 120
+NEAR = 0.05  # share of pixels said as a class too many that is left alone
 _LIMIT = 6.0  # of a bias; a class that needs more is not known to the network at all
 
 
@@ -42,8 +51,57 @@ def labelled_logits(
         known = batch.labels != NO_CLASS
         logits.append(to_raster(seen, size).permute(0, 2, 3, 1).cpu().numpy()[known])
         labels.append(batch.labels[known])
-    step = max(1, -(-sum(map(len, labels)) // MAX_PIXELS))
-    return np.concatenate(logits)[::step], np.concatenate(labels)[::step]
+    return _thinned(logits), _thinned(labels)
+
+
+@torch.inference_mode()
+def seen_logits(net: Student, batches: Sequence[Batch], accelerator: Accelerator) -> NDArray[np.float32]:
+    """Logits ``(n, K)`` of all model pixels with a value, evenly thinned to ``MAX_PIXELS``."""
+    net.eval()
+    logits = []
+    for batch in batches:
+        with accelerator.autocast():
+            seen = net(torch.from_numpy(batch.images).to(accelerator.device)).logits
+        logits.append(seen.permute(0, 2, 3, 1).cpu().numpy()[batch.seen])
+    return _thinned(logits)
+
+
+def _thinned(parts: Sequence[NDArray[T]]) -> NDArray[T]:
+    step = max(1, -(-sum(map(len, parts)) // MAX_PIXELS))
+    return np.concatenate(parts)[::step]
+
+
+def agreed_biases(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    target: NDArray[np.float32],
+    shares: Sequence[float],
+) -> NDArray[np.float64]:
+    """Biases ``(K,)`` for the source's shares, no larger than source and target both need.
+
+    Args:
+        logits: ``(n, K)`` of the source.
+        labels: ``(n,)`` its classes.
+        target: Logits ``(m, K)`` of the target.
+        shares: ``(K,)`` of the classes in the source's labels, in any unit.
+    """
+    known = matching_biases(logits, labels, shares)
+    if not known.any() or not len(target):
+        return known
+    wanted = np.where(np.bincount(labels, minlength=len(shares)) > 0, np.asarray(shares, float), 0.0)
+    here = _match(target, np.ones(len(target)), wanted / wanted.sum())
+    return np.where(known * here > 0, np.sign(known) * np.minimum(abs(known), abs(here)), 0.0)
+
+
+def keeping_biases(target: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float64]:
+    """Biases ``(K,)`` with which each class is said on the target as often as ``shares``, whose sum is 1."""
+    return _match(target, np.ones(len(target)), np.asarray(shares, float))
+
+
+def shares_said(logits: NDArray[np.float32], biases: NDArray[np.float64]) -> list[float]:
+    """How often each class is said with the biases: ``(K,)``, their sum is 1."""
+    counts = np.bincount((logits + biases).argmax(1), minlength=len(biases))
+    return [float(share) for share in counts / max(counts.sum(), 1)]
 
 
 def matching_biases(
@@ -57,21 +115,30 @@ def matching_biases(
         shares: ``(K,)`` of the classes, not negative, in any unit.
 
     Returns:
-        Their mean is 0 over the classes that have a share and pixels; the others get 0. All 0 where no
-        biases are better than none.
+        Their mean is 0 over the classes that have a share and pixels; the others get 0. All 0 where the
+        classes said without them are off by at most ``NEAR``, or no biases are better.
     """
     counts = np.bincount(labels, minlength=len(shares))
     wanted = np.where(counts > 0, np.asarray(shares, float), 0.0)
     present = wanted > 0
-    best = np.zeros(len(shares))
     if present.sum() < 2:
-        return best
+        return np.zeros(len(shares))
     wanted /= wanted.sum()
-    weights = (wanted / np.maximum(counts, 1))[labels]
-    biases, least = best, np.inf
+    return _match(logits, (wanted / np.maximum(counts, 1))[labels], wanted, near=NEAR)
+
+
+def _match(
+    logits: NDArray[np.float32], weights: NDArray[np.float64], wanted: NDArray[np.float64], near: float = 0.0
+) -> NDArray[np.float64]:
+    """Biases with which the pixels, so weighted, are said in the ``wanted`` shares, whose sum is 1."""
+    present = wanted > 0
+    best = biases = np.zeros(len(wanted))
+    least = np.inf
     for step in range(_STEPS):
-        said = np.bincount((logits + biases).argmax(1), weights, minlength=len(shares))
-        missed = float(np.abs(said - wanted).sum())
+        said = np.bincount((logits + biases).argmax(1), weights, minlength=len(wanted)) / weights.sum()
+        missed = float(np.abs(said - wanted).sum()) / 2
+        if step == 0 and missed <= near:
+            return best
         if missed < least:
             best, least = biases, missed
         rate = 0.5 if step < _STEPS // 2 else 0.1

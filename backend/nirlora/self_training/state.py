@@ -26,7 +26,8 @@ class AdaptState(RunState):
         stage_started_s: Of the whole run's time.
         confusion: Of the last epoch's result on the held-out labels of the source.
         rounds: One record per finished stage: ``name, steps, seconds, flips, kept, shares, source_miou,
-            confusion`` (of the target, if it has labels).
+            confusion`` (of the target, if it has labels), and where classes got their shares ``biases`` and
+            ``said`` (shares on the chips that are looked at).
         weights: ``student/``, ``teacher/``, ``align/`` and ``domain/`` and then a tensor's name; the scenes'
             pixels under ``classes/`` and ``labels/``; the last look at the probe under ``probe/``.
         best_weights: Of the segmenter after the last whole stage.
