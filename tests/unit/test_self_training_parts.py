@@ -24,7 +24,14 @@ from nirlora.self_training.options import STABILISERS, checked
 from nirlora.self_training.pseudo import flipped, threshold
 from nirlora.self_training.scenes import partition
 from nirlora.self_training.schedule import discriminator_factor, ema_rate, student_factor
-from nirlora.self_training.student import Student, ema_update, estimate_norms, make_teacher
+from nirlora.self_training.student import (
+    Student,
+    copy_norms,
+    ema_update,
+    estimate_norms,
+    make_teacher,
+    still_norms,
+)
 from nirlora.self_training.weights import min_max, normalised_entropy, source_weights, target_weights
 from nirlora.training.config import apply_preset, make_recipe
 
@@ -247,6 +254,30 @@ def test_batch_norms_take_the_statistics_of_the_images_they_are_shown():
     mean = torch.stack([x.mean() for x in shown]).mean()
     torch.testing.assert_close(net[0].running_mean[0], mean)
     estimate_norms(nn.Linear(1, 1), shown)
+
+
+def test_a_teacher_takes_over_the_students_statistics():
+    learner = student(adapter="full")
+    teacher = make_teacher(learner)
+    learner.train()(torch.randn(4, 1, 32, 32) * 3 + 1)
+    copy_norms(teacher, learner)
+    theirs = dict(learner.named_buffers())
+    assert all(torch.equal(value, theirs[name]) for name, value in teacher.named_buffers())
+    assert not any(value is theirs[name] for name, value in teacher.named_buffers() if "running" in name)
+
+
+def test_still_batch_norms_use_their_batch_and_forget_it():
+    net = nn.Sequential(nn.BatchNorm2d(1))
+    net(torch.randn(8, 1, 4, 4) + 5)
+    mean = net[0].running_mean.clone()
+    with still_norms(net):
+        out = net(torch.randn(8, 1, 4, 4) + 50)
+    assert out.mean().abs() < 1e-4
+    assert torch.equal(net[0].running_mean, mean)
+    assert net[0].momentum == 0.1
+    with still_norms(net, wanted=False):
+        net(torch.randn(8, 1, 4, 4) + 50)
+    assert net[0].running_mean > mean
 
 
 def test_the_state_of_a_student_brings_it_back():

@@ -44,11 +44,22 @@ _Chip = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]
 
 
 class SourceSampler:
-    """Class-balanced chips of the labelled field; see :mod:`balance`."""
+    """Class-balanced chips of the labelled field.
 
-    def __init__(self, layers: Sequence[ChipLayer], spec: ChipSpec, num_classes: int) -> None:
+    Args:
+        layers: Rasters with their labels.
+        spec: Of the chips.
+        num_classes: K.
+        by_rarity: Classes are drawn as in TransDA, see :mod:`balance`. Else they take turns from a random
+            one on, as in any other training.
+    """
+
+    def __init__(
+        self, layers: Sequence[ChipLayer], spec: ChipSpec, num_classes: int, *, by_rarity: bool = False
+    ) -> None:
         self.layers = list(layers)
         self.spec = spec
+        self.by_rarity = by_rarity
         self._table = class_table(layers, num_classes)
         self._allowed = self._table.sum(0) > 0
         self._cell = max(1, spec.chip_px // _CELLS)
@@ -58,12 +69,17 @@ class SourceSampler:
 
     def batch(self, step: int) -> Batch:
         """Batch ``step``; steps are cheapest in order."""
-        first = step * self.spec.batch
         rng = np.random.default_rng((self.spec.seed, step))
-        return _stack([self._chip(rng, *self.place(first + i)) for i in range(self.spec.batch)])
+        if self.by_rarity:
+            first = step * self.spec.batch
+            return _stack([self._chip(rng, *self.place(first + i)) for i in range(self.spec.batch)])
+        present = np.flatnonzero(self._allowed)
+        start = int(rng.integers(len(present)))
+        values = [int(present[(start + i) % len(present)]) for i in range(self.spec.batch)]
+        return _stack([self._chip(rng, *self._around(rng, value)) for value in values])
 
     def place(self, sample: int) -> tuple[int, Window]:
-        """Layer and window of a sample; nothing is read from the raster for it."""
+        """Layer and window of a sample drawn by rarity; nothing is read from the raster for it."""
         block, index = divmod(sample, RESTART)
         if block != self._block:
             self._block, self._windows = block, []
@@ -74,19 +90,23 @@ class SourceSampler:
         return self._windows[index]
 
     def _next(self) -> tuple[int, Window]:
-        value = self._draw.draw(self._rng)
+        number, window = self._around(self._rng, self._draw.draw(self._rng))
+        self._draw.saw(self._present(number, window))
+        return number, window
+
+    def _around(self, rng: np.random.Generator, value: int) -> tuple[int, Window]:
+        """Layer and window of a chip that holds a pixel of the class."""
         share = self._table[:, value] / self._table[:, value].sum()
-        number = int(self._rng.choice(len(self.layers), p=share))
+        number = int(rng.choice(len(self.layers), p=share))
         layer, size = self.layers[number], self.spec.chip_px
-        col, row = layer.labels.sample(self._rng, value, layer.groups)
+        col, row = layer.labels.sample(rng, value, layer.groups)
         source = layer.reader.source
         window = Window(
-            place(self._rng, col, size, size // 8, source.width),
-            place(self._rng, row, size, size // 8, source.height),
+            place(rng, col, size, size // 8, source.width),
+            place(rng, row, size, size // 8, source.height),
             size,
             size,
         )
-        self._draw.saw(self._present(number, window))
         return number, window
 
     def _present(self, number: int, window: Window) -> NDArray[np.bool_]:

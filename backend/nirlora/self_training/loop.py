@@ -25,7 +25,6 @@ from nirlora.self_training.schedule import ema_rate
 from nirlora.self_training.shares import (
     add_biases,
     agreed_biases,
-    images_of,
     keeping_biases,
     labelled_logits,
     seen_logits,
@@ -40,7 +39,7 @@ from nirlora.self_training.state import (
     unpack_scenes,
 )
 from nirlora.self_training.step import StepConfig, iteration
-from nirlora.self_training.student import below, estimate_norms
+from nirlora.self_training.student import below, copy_norms, estimate_norms
 from nirlora.training.checkpoint import save_checkpoint
 from nirlora.training.chips import Chips, prefetch
 from nirlora.training.loop import ShownLoss, validate
@@ -59,7 +58,6 @@ class AdaptConfig:
     rates: Rates
     step: StepConfig  # the teacher's rate follows from the length of a stage
     min_confidence: float = 0.0
-    source_norms: bool = True  # in the result; TransDA's has the target's statistics
     class_shares: tuple[float, ...] = ()  # of what is said on source labels; empty: as training leaves it
     restart: bool = True  # each round starts from the weights that the warm-up started from
     max_seconds: float = 0.0
@@ -87,7 +85,7 @@ class Material:
         pairs: Batches of both fields.
         scenes: The target, with its pseudo-labels.
         probe: Some target chips that show after every epoch how steady the predictions are.
-        reference: Some chips of the source, unchanged, for batch norms and shares.
+        reference: Some chips of the source, unchanged, for the shares of the classes.
         validation: Held-out chips of the source.
         num_classes: K.
         score: The confusion of the scenes' classes with the target's own labels; empty without any. The
@@ -179,14 +177,16 @@ def adapt(
     def settle() -> None:
         """Make the result ready to predict: in batch norms with the statistics of one field.
 
-        A student sees both in turns, and a teacher the target alone. The source's are the better ones: it
-        is learnt from chips in which rare classes are common, and the statistics of the target are those of
-        another mixture. (Measured: docs/results.md.)
+        The source's, which the student keeps, are the better ones: it learns from chips in which rare classes
+        are common, and the target's are those of another mixture. (Measured: docs/results.md.)
         """
-        if players.teacher is None or config.source_norms:
-            chips = material.reference if config.source_norms else material.probe
+        if config.step.source_norms:
+            if players.teacher is not None:
+                copy_norms(players.teacher, players.student)
+        elif players.teacher is None:
             with accelerator.autocast():
-                estimate_norms(players.result, images_of(chips, accelerator))
+                images = (torch.from_numpy(b.images).to(accelerator.device) for b in material.probe)
+                estimate_norms(players.student, images)
 
     def share_out() -> dict[str, list[float]]:
         """Give every class its share, in the rounds the one it had, and score the source anew."""

@@ -16,6 +16,7 @@ from nirlora.metrics import summarise
 from nirlora.models.bundle import ModelCard, write_bundle
 from nirlora.models.segmenter import Segmenter, build_segmenter
 from nirlora.protocol import Progress, TrainRequest, TrainResult
+from nirlora.self_training import auxiliary
 from nirlora.self_training.draws import Pairs, SourceSampler, TargetSampler
 from nirlora.self_training.loop import AdaptConfig, Material, adapt
 from nirlora.self_training.options import STABILISERS, checked
@@ -154,6 +155,7 @@ def _adapt(
     say: ProgressCallback,
 ) -> tuple[AdaptState, str]:
     request, fingerprint = setup.request, fingerprint_of(setup, recipe)
+    published = request.preset == "transda"
     state = AdaptState()
     if request.resume and paths.checkpoint.exists():
         state = load_state(paths.checkpoint, fingerprint, AdaptState)
@@ -173,10 +175,11 @@ def _adapt(
             adversarial_weight=request.adversarial_weight,
             clip_norm=recipe.clip_norm,
             dice_weight=recipe.dice_weight,
+            auxiliary_weight=auxiliary.WEIGHT if published else 0.0,
+            source_norms=not published,
             class_weights=class_weights([c.train_pixels for c in setup.data.split.counts], recipe.balance),
         ),
         min_confidence=request.min_confidence,
-        source_norms=request.preset != "transda",
         class_shares=_shares(setup) if request.class_shares == "source" else (),
         restart=request.round_start == "pretrained",
         max_seconds=request.max_seconds,
@@ -209,6 +212,7 @@ def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
     layers = setup.data.layers(setup.readers, held_out=False)
     still = replace(spec, augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0))
     unchanged = TargetSampler(field.scenes, still)
+    published = setup.request.preset == "transda"
     known = SourceSampler(layers, still, classes)
 
     def score_now() -> list[list[int]]:
@@ -218,7 +222,9 @@ def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
         return confusion
 
     return Material(
-        pairs=Pairs(SourceSampler(layers, spec, classes), TargetSampler(field.scenes, spec)),
+        pairs=Pairs(
+            SourceSampler(layers, spec, classes, by_rarity=published), TargetSampler(field.scenes, spec)
+        ),
         scenes=field.scenes,
         probe=[unchanged.batch(step) for step in range(max(1, PROBE_CHIPS // spec.batch))],
         reference=[known.batch(step) for step in range(max(1, REFERENCE_CHIPS // spec.batch))],

@@ -15,7 +15,7 @@ said a little too often would otherwise be learnt, and said more often, round by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -171,8 +171,3 @@ def collapsed(
         if high >= 1e-3 and high > factor * low:
             found.append(name)
     return found
-
-
-def images_of(batches: Iterable[Batch], accelerator: Accelerator) -> Iterable[torch.Tensor]:
-    """The batches' images on the device, one after the other."""
-    return (torch.from_numpy(batch.images).to(accelerator.device) for batch in batches)

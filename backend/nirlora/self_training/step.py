@@ -13,7 +13,7 @@ from nirlora.self_training import auxiliary
 from nirlora.self_training.adversary import claim, domain_loss
 from nirlora.self_training.draws import Batch
 from nirlora.self_training.players import Players
-from nirlora.self_training.student import Seen, ema_update
+from nirlora.self_training.student import Seen, ema_update, still_norms
 from nirlora.self_training.weights import source_weights, target_weights
 from nirlora.training.losses import segmentation_loss
 
@@ -28,6 +28,8 @@ class StepConfig:
         ema_rate: Share of the student in the teacher's update.
         dice_weight: Of the soft Dice on the source's labels; 0, as in TransDA: cross-entropy alone.
         class_weights: Of the cross-entropy on the source's labels; empty: all classes alike.
+        auxiliary_weight: Of the auxiliary head's loss beside the head's; 0.4 in TransDA.
+        source_norms: The student's batch norms keep the statistics of the source alone.
     """
 
     adversarial_weight: float = 0.001
@@ -35,6 +37,8 @@ class StepConfig:
     ema_rate: float = 0.001
     dice_weight: float = 0.0
     class_weights: tuple[float, ...] = ()
+    auxiliary_weight: float = auxiliary.WEIGHT
+    source_norms: bool = False
 
 
 def iteration(
@@ -67,7 +71,7 @@ def iteration(
     images, seen_s = _to_device(source, accelerator)
     with accelerator.autocast():
         ours = players.net(images)
-    loss = _labelled_loss(ours, source, accelerator, config.dice_weight, config.class_weights)
+    loss = _labelled_loss(ours, source, accelerator, config, known=True)
     total = loss.detach()
     said_s = weights_s = None
     if players.align is not None and players.domain is not None:
@@ -82,9 +86,9 @@ def iteration(
     images, seen_t = _to_device(target, accelerator)
     theirs = _teachers_look(players, images, accelerator, wanted=plays and not pseudo)
     if pseudo:
-        with accelerator.autocast():
+        with accelerator.autocast(), still_norms(players.student, config.source_norms):
             look = players.net(images)
-        loss = _labelled_loss(look, target, accelerator)
+        loss = _labelled_loss(look, target, accelerator, config, known=False)
         accelerator.backward(loss)
         total = total + loss.detach()
         theirs = theirs or look.detach()
@@ -99,22 +103,22 @@ def iteration(
 
 
 def _labelled_loss(
-    look: Seen,
-    batch: Batch,
-    accelerator: Accelerator,
-    dice_weight: float = 0.0,
-    class_weights: tuple[float, ...] = (),
+    look: Seen, batch: Batch, accelerator: Accelerator, config: StepConfig, *, known: bool
 ) -> Tensor:
-    """The head's loss and 0.4 of the auxiliary head's, at the labels' resolution.
+    """The head's loss and a share of the auxiliary head's, at the labels' resolution.
 
-    Pseudo-labels have neither Dice nor weights: where they are wrong about a rare class, both would insist.
+    Pseudo-labels (not ``known``) have neither Dice nor weights: where they are wrong about a rare class, both
+    would insist.
     """
     labels = torch.from_numpy(batch.labels).to(accelerator.device, non_blocking=True)
     size = (labels.shape[1], labels.shape[2])
-    weights = look.logits.new_tensor(class_weights) if class_weights else None
-    own = segmentation_loss(to_raster(look.logits, size), labels, dice_weight, weights)
-    inner = segmentation_loss(to_raster(look.auxiliary, size), labels, dice_weight, weights)
-    return own + auxiliary.WEIGHT * inner
+    dice = config.dice_weight if known else 0.0
+    weights = look.logits.new_tensor(config.class_weights) if known and config.class_weights else None
+    own = segmentation_loss(to_raster(look.logits, size), labels, dice, weights)
+    if not config.auxiliary_weight:
+        return own
+    inner = segmentation_loss(to_raster(look.auxiliary, size), labels, dice, weights)
+    return own + config.auxiliary_weight * inner
 
 
 @torch.no_grad()

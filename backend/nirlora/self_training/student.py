@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,29 @@ from nirlora.models.logits import class_logits
 from nirlora.models.segmenter import Segmenter
 from nirlora.self_training.auxiliary import AuxiliaryHead
 from nirlora.self_training.discriminator import domain_stage, domain_width
+
+
+@torch.no_grad()
+def copy_norms(teacher: nn.Module, student: nn.Module) -> None:
+    """Give the teacher's batch norms the student's statistics."""
+    for slow, quick in zip(teacher.modules(), student.modules(), strict=True):
+        if isinstance(slow, _BatchNorm) and isinstance(quick, _BatchNorm):
+            for own, other in zip(slow.buffers(), quick.buffers(), strict=True):
+                own.copy_(other)
+
+
+@contextmanager
+def still_norms(net: nn.Module, wanted: bool = True) -> Generator[None]:
+    """Batch norms go on using the statistics of their batch, but do not remember them."""
+    norms = [m for m in net.modules() if wanted and isinstance(m, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from nirlora.self_training.scenes import Scene
 from nirlora.vector.items import LabelSource
 from nirlora.vector.labels import open_labels
 
-_SAME = 0.25  # of the source's range; what the ends of two ranges may differ by
+_SAME = 0.5  # of the source's range; what the ends of two ranges may differ by
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def open_target(
 
 
 def about_the_same(own: InputTransform, source: InputTransform) -> bool:
-    """Whether no end of any channel's range lies further off than a quarter of the source's range."""
+    """Whether no end of any channel's range lies further off than half the source's range."""
     return own.kind == source.kind and all(
         max(abs(a.low - b.low), abs(a.high - b.high)) <= _SAME * (b.high - b.low)
         for a, b in zip(own.channels, source.channels, strict=True)
