@@ -25,7 +25,7 @@ class Settings(enum.Enum):
     TRAIN_BACKBONE = ("train/backbone", "")
     # more ways to a model
     CARRY_STABILISER = ("carry/stabiliser", "lora")  # lora | ema | lora+ema | none
-    CARRY_ROUNDS = ("carry/rounds", 1)
+    CARRY_ROUNDS = ("carry/rounds", 0)
     ADAPT_BACKBONE = ("adapt/backbone", "")
     ADAPT_OBJECTIVE = ("adapt/objective", "mae")  # mae | dino
     ADAPT_MINUTES = ("adapt/minutes", 30.0)

@@ -58,7 +58,7 @@ class TrainRequest:
     target_bands: str = ""  # which band is which role there, when the files do not say: "nir=4,red=3"
     target_values: str = "auto"  # scaled by: own range | source's | auto: source's if about the same
     stabiliser: str = "lora"  # none | ema | lora | lora+ema
-    rounds: int = 1  # with pseudo-labels, after the warm-up; each stage lasts all of ``epochs``
+    rounds: int = 0  # with pseudo-labels, after the warm-up; each stage lasts all of ``epochs``
     round_start: str = "continue"  # weights a round starts from: continue | pretrained
     class_shares: str = "source"  # how often classes are said: as in the source's labels | trained
     min_confidence: float = 0.0  # pseudo-labels less sure are left out; 0: none are

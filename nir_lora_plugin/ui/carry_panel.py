@@ -30,8 +30,9 @@ class CarryPanel(RunPanel):
         layout.addWidget(
             label(
                 self.tr(
-                    "For a field without polygons. The model learns from the polygons of step 2, then from "
-                    "its own maps of the other field, round by round. Settings and time are those of step 3."
+                    "For a field without polygons. The model learns from the polygons of step 2 and is "
+                    "fitted to the values of the other field and to how common classes are there. Settings "
+                    "and time are those of step 3."
                 ),
                 "muted",
             )
@@ -89,7 +90,7 @@ class CarryPanel(RunPanel):
         self.stabiliser_combo.currentIndexChanged.connect(self.changed)
         self.rounds_spin = QSpinBox()
         self.rounds_spin.setRange(0, 100)
-        self.rounds_spin.setValue(1)
+        self.rounds_spin.setValue(0)
         self.rounds_spin.valueChanged.connect(self.changed)
         form.addRow(self.tr("Kept steady by"), self.stabiliser_combo)
         form.addRow(self.tr("Rounds"), self.rounds_spin)

@@ -6,7 +6,7 @@ NAIP tiles of one city carry the labels, those of another do not; the target's w
 alone. The pairs below were not used to choose any setting; that was done on others, with seeds 10 to 12.
 
 * ``source only``: a plain training whose model maps the other city as it is.
-* ``carried``: the product's defaults, *before* after the warm-up and *after* after the round.
+* ``carried``: the product's settings. *Before* is what its defaults give, *after* what a round adds.
 * ``as published``: what the defaults of the paper's procedure are here: each round from the pretrained
   weights, classes said as training left them, discriminators, the target in its own range.
 
@@ -43,8 +43,9 @@ EPOCHS = 2
 PLAIN, CARRIED, PUBLISHED = "source only", "carried", "as published"
 METHODS: dict[str, dict[str, Any]] = {
     PLAIN: {},
-    CARRIED: {},
+    CARRIED: {"rounds": 1},
     PUBLISHED: {
+        "rounds": 1,
         "round_start": "pretrained",
         "class_shares": "trained",
         "target_values": "own",

@@ -127,13 +127,13 @@ def test_a_round_keeps_the_shares_of_the_classes_unless_asked_not_to(field, targ
         out = str(tmp_path / f"{name}.nirlora")
         card, made[name] = read_bundle(
             nirlora.train(
-                request_for(field, target, class_shares=name, round_start="pretrained", out=out)
+                request_for(field, target, class_shares=name, rounds=1, steps_per_epoch=20, out=out)
             ).model
         )
         stages[name] = card.training["adaptation"]["stages"]
     assert all("biases" not in stage for stage in stages["trained"])
-    first, second, last = (stage["said"] for stage in stages["source"])
-    assert second == pytest.approx(first, abs=0.02)
+    first, last = (stage["said"] for stage in stages["source"])
+    assert max(first) < 0.95  # or nothing would be shown
     assert last == pytest.approx(first, abs=0.02)
     assert not same(made["source"], made["trained"])
 
@@ -144,8 +144,9 @@ def test_without_rounds_it_is_the_model_of_the_warm_up(field, target, tmp_path):
             raise nirlora.JobCancelled
 
     cut = nirlora.train(request_for(field, target, out=str(tmp_path / "cut.nirlora")), at_round)
-    result = nirlora.train(request_for(field, target, rounds=0))
+    result = nirlora.train(request_for(field, target, rounds=TrainRequest(layers=()).rounds, report=True))
     assert result.stopped == ""
+    assert "<h2>Stages</h2>" in Path(result.report).read_text(encoding="utf-8")
     assert same(weights(result.model), weights(cut.model))
     (stage,) = read_bundle(result.model)[0].training["adaptation"]["stages"]
     assert stage["name"] == "warm-up"
