@@ -7,8 +7,6 @@ alone. The pairs below were not used to choose any setting; that was done on oth
 
 * ``source only``: a plain training whose model maps the other city as it is.
 * ``carried``: the product's settings. *Before* is what its defaults give, *after* what a round adds.
-* ``as published``: what the defaults of the paper's procedure are here: each round from the pretrained
-  weights, classes said as training left them, discriminators, the target in its own range.
 
 A stage takes as many steps as the plain training. Finished runs are kept in a file of JSON lines and not
 repeated, so that an interrupted table goes on.
@@ -40,18 +38,7 @@ from nirlora.raster.source import open_raster
 
 PAIRS = ("chico to palm_springs", "palm_springs to claremont", "santa_monica to chico")
 EPOCHS = 2
-PLAIN, CARRIED, PUBLISHED = "source only", "carried", "as published"
-METHODS: dict[str, dict[str, Any]] = {
-    PLAIN: {},
-    CARRIED: {"rounds": 1},
-    PUBLISHED: {
-        "rounds": 1,
-        "round_start": "pretrained",
-        "class_shares": "trained",
-        "target_values": "own",
-        "adversarial_weight": 0.001,
-    },
-}
+PLAIN, CARRIED = "source only", "carried"
 KEYS = ("method", "pair", "bands", "seed", "steps")
 
 
@@ -90,7 +77,7 @@ def adapted(options: argparse.Namespace, run: dict[str, Any], folder: Path) -> d
             run,
             str(folder / "model.nirlora"),
             target_layers=tuple(LayerRef(str(r.image), str(r.labels)) for r in target),
-            **METHODS[run["method"]],
+            rounds=1,
         )
     )
     told = read_card(result.model).training["adaptation"]
@@ -169,28 +156,35 @@ def main() -> None:
 
 
 def table_of(runs: list[dict[str, Any]]) -> str:
-    """One row per pair, bands, steps and method: mean and spread over the seeds, gain over source only."""
+    """One row per pair, bands and steps, over the seeds that have both runs."""
     lines = [
-        "| pair | bands | steps | method | seeds | before | after | gain over source only, seed by seed "
-        "| processor s |",
+        "| pair | bands | steps | seeds | source only | carried | gain, seed by seed | and a round "
+        "| gain, seed by seed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    groups = dict.fromkeys((r["pair"], r["bands"], r["steps"], r["method"]) for r in runs)
-    for group in groups:
-        pair, bands, steps, method = group
-        found = {r["seed"]: r for r in runs if (r["pair"], r["bands"], r["steps"], r["method"]) == group}
-        alone = {
-            r["seed"]: r
-            for r in runs
-            if (r["pair"], r["bands"], r["steps"], r["method"]) == (pair, bands, steps, PLAIN)
-        }
-        first, last = (np.array([r["miou"][i] for r in found.values()]) for i in (0, -1))
-        gains = [f"{r['miou'][-1] - alone[s]['miou'][-1]:+.3f}" for s, r in found.items() if s in alone]
-        before, gain = (_spread(first), ", ".join(gains)) if method != PLAIN else ("", "")
-        seconds = np.mean([r["processor_seconds"] for r in found.values()])
-        cells = (pair, bands, steps, method, len(found), before, _spread(last), gain, f"{seconds:.0f}")
+    for group in dict.fromkeys((r["pair"], r["bands"], r["steps"]) for r in runs):
+        found = [r for r in runs if (r["pair"], r["bands"], r["steps"]) == group]
+        alone = {r["seed"]: r["miou"] for r in found if r["method"] == PLAIN}
+        both = {r["seed"]: r["miou"] for r in found if r["method"] == CARRIED and r["seed"] in alone}
+        if not both:
+            continue
+        mious = np.array([(alone[seed][0], *both[seed]) for seed in sorted(both)])
+        plain_, fitted, rounds = mious.T
+        cells = (
+            *group,
+            len(mious),
+            _spread(plain_),
+            _spread(fitted),
+            _gains(fitted - plain_),
+            _spread(rounds),
+            _gains(rounds - plain_),
+        )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _gains(values: np.ndarray) -> str:
+    return ", ".join(f"{value:+.3f}" for value in values)
 
 
 def _spread(values: np.ndarray) -> str:
