@@ -65,13 +65,15 @@ def test_the_target_must_need_it_too():
     logits, labels = drawn((4000, 4000, 4000))
     known = matching_biases(logits, labels, shares)
     same, _ = drawn((9000, 700, 300), seed=1)
-    assert agreed_biases(logits, labels, same, shares) == pytest.approx(known, abs=0.1)
+    assert np.abs(known).max() > 0.6
+    assert agreed_biases(logits, labels, same, shares) == pytest.approx(known.clip(-0.5, 0.5), abs=0.1)
     bare = logits + np.array([2 * (known[0] - known[1]), 0, 0], np.float32)  # nearly all is of class 0
     assert agreed_biases(logits, labels, bare, shares)[0] == 0
     half = logits + known.astype(np.float32) / 2
     found = agreed_biases(logits, labels, half[labels == 0], shares)
     assert (np.abs(found) <= np.abs(known)).all()
-    assert agreed_biases(logits, labels, same[:0], shares) == pytest.approx(known)
+    assert (np.abs(found) <= 0.5).all()
+    assert not agreed_biases(logits, labels, same[:0], shares).any()
 
 
 def test_a_round_keeps_how_often_classes_are_said():

@@ -34,6 +34,7 @@ T = TypeVar("T", bound=np.generic)
 MAX_PIXELS = 200_000  # of each field, looked at for the biases
 _STEPS = 120
 NEAR = 0.05  # share of pixels said as a class too many that is left alone
+MOST = 0.5  # of an agreed bias: a target richer in a rare class than the source must not lose it
 _LIMIT = 6.0  # of a bias; a class that needs more is not known to the network at all
 
 
@@ -77,7 +78,7 @@ def agreed_biases(
     target: NDArray[np.float32],
     shares: Sequence[float],
 ) -> NDArray[np.float64]:
-    """Biases ``(K,)`` for the source's shares, no larger than source and target both need.
+    """Biases ``(K,)`` for the source's shares, no larger than source and target both need, nor than ``MOST``.
 
     Args:
         logits: ``(n, K)`` of the source.
@@ -87,10 +88,12 @@ def agreed_biases(
     """
     known = matching_biases(logits, labels, shares)
     if not known.any() or not len(target):
-        return known
+        return np.zeros(len(known))
     wanted = np.where(np.bincount(labels, minlength=len(shares)) > 0, np.asarray(shares, float), 0.0)
     here = _match(target, np.ones(len(target)), wanted / wanted.sum())
-    return np.where(known * here > 0, np.sign(known) * np.minimum(abs(known), abs(here)), 0.0)
+    return np.where(
+        known * here > 0, np.sign(known) * np.minimum(np.minimum(abs(known), abs(here)), MOST), 0.0
+    )
 
 
 def keeping_biases(target: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float64]:
