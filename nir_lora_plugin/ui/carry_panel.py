@@ -31,8 +31,7 @@ class CarryPanel(RunPanel):
             label(
                 self.tr(
                     "For a field without polygons. The model learns from the polygons of step 2 and is "
-                    "fitted to the values of the other field and to how common classes are there. Settings "
-                    "and time are those of step 3."
+                    "then fitted to the other field. Settings and time are those of step 3."
                 ),
                 "muted",
             )

@@ -24,9 +24,9 @@ from nirlora.models.backbone_file import write_backbone
 from nirlora.models.backbones import Backbone, build_backbone
 from nirlora.models.weights import load_backbone_weights
 from nirlora.protocol import Progress
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import RunState, load_state
-from nirlora.training.run import make_accelerator
 from nirlora.versions import versions
 from pretraining.draws import MEAN, STD, Draws, DrawSpec
 from pretraining.objective import LossWeights, PretrainObjective
@@ -160,7 +160,7 @@ def record(settings: Settings, tiles: TileSet, state: RunState, start: Path | No
         "start": {
             "backbone": BACKBONE,
             "source": "an earlier run" if start else "random weights",
-            "sha256": hashlib.sha256(start.read_bytes()).hexdigest() if start else "",
+            "sha256": _sha256(start) if start else "",
             "revision": "",
         },
         "objective": "pretraining",
@@ -178,8 +178,12 @@ def fingerprint(settings: Settings, tiles: TileSet, start: Path | None = None) -
     """Hash of everything that a resumed run must share with the run it goes on with."""
     content: dict[str, Any] = {"settings": asdict(settings), "tiles": tiles.facts}
     if start is not None:
-        content["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
+        content["start"] = _sha256(start)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _device() -> torch.device:

@@ -320,8 +320,8 @@
         <translation>Modell übertragen</translation>
     </message>
     <message>
-        <source>For a field without polygons. The model learns from the polygons of step 2 and is fitted to the values of the other field and to how common classes are there. Settings and time are those of step 3.</source>
-        <translation>Für ein Feld ohne Polygone. Das Modell lernt von den Polygonen aus Schritt 2 und wird den Werten des anderen Feldes angepasst und wie häufig Klassen dort sind. Einstellungen und Dauer sind die von Schritt 3.</translation>
+        <source>For a field without polygons. The model learns from the polygons of step 2 and is then fitted to the other field. Settings and time are those of step 3.</source>
+        <translation>Für ein Feld ohne Polygone. Das Modell lernt von den Polygonen aus Schritt 2 und wird dann dem anderen Feld angepasst. Einstellungen und Dauer sind die von Schritt 3.</translation>
     </message>
     <message>
         <source>Fields without polygons</source>

@@ -38,12 +38,12 @@ from nirlora.models.logits import class_logits
 from nirlora.protocol import LayerRef, SegmentRequest, TrainRequest
 from nirlora.raster.grid import TileGrid
 from nirlora.raster.source import open_raster
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import TrainState
 from nirlora.training.chips import ChipLayer, ChipSampler, ChipSpec, class_table
 from nirlora.training.config import class_weights
 from nirlora.training.loop import LoopConfig, fit
-from nirlora.training.run import make_accelerator
 from nirlora.vector.labels import open_labels
 
 Confusion = np.ndarray

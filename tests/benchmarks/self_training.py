@@ -35,7 +35,7 @@ from nirlora.self_training.draws import Batch
 from nirlora.self_training.options import STABILISERS
 from nirlora.self_training.players import Cast, Players, Rates, build_players, make_optimizers
 from nirlora.self_training.step import StepConfig, iteration
-from nirlora.training.run import make_accelerator
+from nirlora.training.accelerator import make_accelerator
 
 CLASSES = 3
 _MB = 2**20

@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,47 +24,36 @@ from matplotlib.ticker import MaxNLocator
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from splits import URBAN_CLASSES, city
+from self_training_accuracy import layers_of, places
+from self_training_accuracy import request as shared_request
 
 import nirlora
 from nirlora.models.card import read_card
-from nirlora.protocol import LayerRef, TrainRequest
 from nirlora.self_training.options import STABILISERS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAIR = ("chico", "palm_springs")
+PAIR = "chico to palm_springs"
 ROUNDS, EPOCHS = 2, 4
 COLORS = {"none": "#7a7a7a", "ema": "#2b7bba", "lora": "#d95f0e", "lora+ema": "#31a354"}
 
 
 def measured(stabiliser: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One run: pixels that change class and target mIoU, stage by stage."""
-    source, target = (
-        tuple(LayerRef(str(r.image), str(r.labels)) for r in city(options.data, folder, place))
-        for place in PAIR
-    )
-    request = TrainRequest(
-        layers=source,
-        target_layers=target,
-        out=str(folder / "model.nirlora"),
-        classes=URBAN_CLASSES,
-        bands="nir",
-        backbone=f"galileo-nano:p8={options.data / 'galileo_nano_weights'}",
-        batch=2,
+    run = {"pair": PAIR, "bands": "nir", "steps": options.steps, "seed": options.seed}
+    source, target = places(options, run, folder)
+    request = replace(
+        shared_request(source, options, run, folder),
+        target_layers=layers_of(target),
         epochs=EPOCHS,
         steps_per_epoch=options.steps // EPOCHS,
-        val_fraction=0.0,
         stabiliser=stabiliser,
         rounds=ROUNDS,
-        seed=options.seed,
-        device="cpu",
-        report=False,
     )
     started = time.process_time()
     stages = read_card(nirlora.train(request).model).training["adaptation"]["stages"]
     return {
         "stabiliser": stabiliser,
-        "pair": " to ".join(PAIR),
+        "pair": PAIR,
         "seed": options.seed,
         "steps": options.steps,
         "miou": [round(stage["target_miou"], 4) for stage in stages],

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 UNLABELLED = 255
 URBAN_CLASSES = ("not vegetation", "tree", "low vegetation")
+FIELD_CLASSES = ("water", "bare", "green")
+WATER_BELOW, GREEN_ABOVE = -0.15, 0.2  # of NDVI in digital numbers
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class LabelledRaster:
 
     image: Path
     labels: Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Rasters of one city or year, for a training here and a map there."""
+
+    classes: tuple[str, ...]
+    rasters: tuple[LabelledRaster, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,26 @@ def urban_trees(data: Path, work: Path, seed: int, tiles: int = 48) -> SplitSet:
     )
 
 
-def city(data: Path, work: Path, name: str) -> tuple[LabelledRaster, ...]:
+def place(data: Path, work: Path, name: str) -> Place:
+    """NAIP of a city (``chico``), or of a year over the fields in North Dakota (``2010``)."""
+    if name.isdigit():
+        return Place(FIELD_CLASSES, _fields(data, work, name))
+    return Place(URBAN_CLASSES, _city(data, work, name))
+
+
+def _fields(data: Path, work: Path, year: str) -> tuple[LabelledRaster, ...]:
+    """Water, bare and green ground by thresholds of NDVI (its red band is nothing that a NIR model sees)."""
+    (image,) = (data / "naip_north_dakota_fields").glob(f"naip_{year}*.tif")
+    with rasterio.open(image) as file:
+        (red, nir), profile = file.read([1, 4]).astype(np.float32), file.profile
+    ndvi = (nir - red) / np.maximum(nir + red, 1)
+    labels = np.select([ndvi < WATER_BELOW, ndvi < GREEN_ABOVE], [0, 1], 2)
+    labels[(red == profile["nodata"]) | (nir == profile["nodata"])] = UNLABELLED
+    target = work / f"{year}.tif"
+    return (LabelledRaster(image, _write(target, labels.astype(np.uint8), profile, FIELD_CLASSES)),)
+
+
+def _city(data: Path, work: Path, name: str) -> tuple[LabelledRaster, ...]:
     """All NAIP tiles of one city, of every upstream split, with their weak masks."""
     folder = data / "naip_urban_trees"
     target = work / name

@@ -40,7 +40,7 @@ def test_from_a_labelled_field_to_another(backend, field, target):
     assert (facts["carried_to"], facts["stabiliser"], facts["rounds"]) == ([str(target)], "ema", 1)
     listed = model_info(Path(result.model))
     assert listed.carried_to == (str(target),)
-    assert listed.miou_of == facts["scores_of"] == result.metrics.get("of", "")
+    assert listed.miou_of == facts["scores_of"] == result.metrics["of"] == "source"
 
 
 def test_a_target_that_cannot_be_is_refused_at_once(backend, field, target):

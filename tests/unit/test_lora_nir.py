@@ -12,11 +12,12 @@ from training_field import make_field
 from nirlora.errors import OptionError
 from nirlora.models.segmenter import build_segmenter
 from nirlora.protocol import LayerRef, TrainRequest
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.checkpoint import TrainState
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import make_recipe
 from nirlora.training.loop import LoopConfig, fit
-from nirlora.training.run import make_accelerator, prepare
+from nirlora.training.run import prepare
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ from nirlora.self_training.state import pack_weights, unpack_players
 from nirlora.self_training.step import StepConfig, iteration
 from nirlora.self_training.student import Student
 from nirlora.self_training.target import about_the_same
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.chips import ChipLayer, ChipSampler, ChipSpec
-from nirlora.training.run import make_accelerator
 from nirlora.training.schedule import warmup_cosine
 from nirlora.vector.labels import open_labels
 

@@ -22,8 +22,8 @@ from nirlora.models.backbone_card import BackboneCard
 from nirlora.models.backbone_file import write_backbone
 from nirlora.models.backbones import Backbone
 from nirlora.protocol import AdaptRequest, AdaptResult, Progress
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.checkpoint import RunState, load_state
-from nirlora.training.run import make_accelerator
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]

@@ -30,7 +30,7 @@ from nirlora.models.classifier import Classifier
 from nirlora.protocol import ClassifyPredictRequest, ClassifyPredictResult, Progress
 from nirlora.raster.outputs import write_text
 from nirlora.raster.source import open_raster
-from nirlora.training.run import make_accelerator
+from nirlora.training.accelerator import make_accelerator
 from nirlora.vector.parcel_writer import copy_with_fields, free_name
 from nirlora.vector.parcels import open_parcels
 from nirlora.vector.polygons import class_texts

@@ -11,8 +11,8 @@ import torch
 from nirlora.classification.loop import ClassifyState, predict
 from nirlora.classification.report import ClassifyReport, Example, write_report
 from nirlora.models.bundle import ModelCard
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.report import command_line
-from nirlora.training.run import make_accelerator
 
 if TYPE_CHECKING:
     from nirlora.classification.train import Run

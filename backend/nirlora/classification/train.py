@@ -36,9 +36,10 @@ from nirlora.models.config import ModelConfig
 from nirlora.models.stem import normalisation
 from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import ClassifyTrainRequest, ClassifyTrainResult, Progress, to_dict
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.checkpoint import load_state
 from nirlora.training.config import class_weights
-from nirlora.training.run import DEFAULT_BACKBONE, make_accelerator
+from nirlora.training.run import DEFAULT_BACKBONE
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]

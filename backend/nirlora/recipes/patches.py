@@ -37,11 +37,12 @@ from nirlora.recipes.readers import Scenes
 from nirlora.recipes.readers.base import Tick
 from nirlora.recipes.recipe import Experiment
 from nirlora.recipes.runner import Context, Outcome, ProgressCallback, checkpoint_of, make_request
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.checkpoint import TrainState, load_checkpoint
 from nirlora.training.chips import Chips
 from nirlora.training.folds import Fold, k_fold, scene_fold
 from nirlora.training.loop import LoopConfig, fit
-from nirlora.training.run import enough_memory, make_accelerator
+from nirlora.training.run import enough_memory
 
 _VALIDATED = 48  # patches looked at after an epoch; they decide nothing
 

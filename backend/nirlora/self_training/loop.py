@@ -189,16 +189,18 @@ def adapt(
                 estimate_norms(players.student, images)
 
     def share_out() -> dict[str, list[float]]:
-        """Give every class its share, in the rounds the one it had, and score the source anew."""
+        """Give every class its share, in the rounds the one it had, and score the source anew if need be."""
         target = seen_logits(players.result, material.probe, accelerator)
         if state.stage == 0:
             logits, labels = labelled_logits(players.result, material.reference, accelerator)
             biases = agreed_biases(logits, labels, target, config.class_shares)
         else:
             biases = keeping_biases(target, state.rounds[-1]["said"])
-        add_biases(players.result.segmenter.head, biases)
-        scores = validate(players.result.segmenter, material.num_classes, material.validation, accelerator)
-        state.confusion, state.history[-1]["miou"] = scores["confusion"], scores["miou"]
+        if biases.any():
+            add_biases(players.result.segmenter.head, biases)
+            net = players.result.segmenter
+            scores = validate(net, material.num_classes, material.validation, accelerator)
+            state.confusion, state.history[-1]["miou"] = scores["confusion"], scores["miou"]
         return {"biases": [round(float(b), 4) for b in biases], "said": shares_said(target, biases)}
 
     def keep_weights() -> None:

@@ -30,6 +30,11 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
+def as_published(request: TrainRequest) -> bool:
+    """Whether the procedure is TransDA's rather than this product's."""
+    return request.preset == "transda"
+
+
 def checked(request: TrainRequest) -> TrainRequest:
     """The request with the adapter that its stabiliser asks for.
 

@@ -56,9 +56,7 @@ def write_adaptation_report(
         "shares of the classes": _SHARES[request.class_shares],
         "least confidence": request.min_confidence or "none",
         "adversarial weight": request.adversarial_weight,
-        "target's values": "in the source's range"
-        if field.target.transform == setup.transform
-        else "in its own range",
+        "target's values": _VALUES[field.target.values],
         "target": ", ".join(layer.path for layer in request.target_layers),
     }
     looks = (_target_look(field, model, recipe, device), *data.quick_looks[:1])
@@ -74,6 +72,7 @@ def write_adaptation_report(
 
 
 _SHARES = {"source": "as in the source's labels", "trained": "as training left them"}
+_VALUES = {"source": "in the source's range", "own": "in its own range"}
 _START = {"pretrained": "the pretrained weights", "continue": "the round before"}
 
 

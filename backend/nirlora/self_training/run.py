@@ -19,13 +19,14 @@ from nirlora.protocol import Progress, TrainRequest, TrainResult
 from nirlora.self_training import auxiliary
 from nirlora.self_training.draws import Pairs, SourceSampler, TargetSampler
 from nirlora.self_training.loop import AdaptConfig, Material, adapt
-from nirlora.self_training.options import STABILISERS, checked
+from nirlora.self_training.options import STABILISERS, as_published, checked
 from nirlora.self_training.players import Cast, Rates, build_players
 from nirlora.self_training.scenes import Scene, choose_scenes
 from nirlora.self_training.scores import doubts, judged
 from nirlora.self_training.state import AdaptState
 from nirlora.self_training.step import StepConfig
 from nirlora.self_training.target import Target, open_target, score
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import load_state
 from nirlora.training.chips import ChipSpec
@@ -37,7 +38,6 @@ from nirlora.training.run import (
     chip_spec,
     enough_memory,
     fingerprint_of,
-    make_accelerator,
     make_card,
     place_of,
     prepare,
@@ -155,7 +155,7 @@ def _adapt(
     say: ProgressCallback,
 ) -> tuple[AdaptState, str]:
     request, fingerprint = setup.request, fingerprint_of(setup, recipe)
-    published = request.preset == "transda"
+    published = as_published(request)
     state = AdaptState()
     if request.resume and paths.checkpoint.exists():
         state = load_state(paths.checkpoint, fingerprint, AdaptState)
@@ -212,8 +212,8 @@ def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
     layers = setup.data.layers(setup.readers, held_out=False)
     still = replace(spec, augment=AugmentConfig(orientation=False, gain=0.0, offset=0.0))
     unchanged = TargetSampler(field.scenes, still)
-    published = setup.request.preset == "transda"
     known = SourceSampler(layers, still, classes)
+    drawn = SourceSampler(layers, spec, classes, by_rarity=as_published(setup.request))
 
     def score_now() -> list[list[int]]:
         if not field.target.scored:
@@ -222,9 +222,7 @@ def _material(setup: Setup, field: Field, spec: ChipSpec) -> Material:
         return confusion
 
     return Material(
-        pairs=Pairs(
-            SourceSampler(layers, spec, classes, by_rarity=published), TargetSampler(field.scenes, spec)
-        ),
+        pairs=Pairs(drawn, TargetSampler(field.scenes, spec)),
         scenes=field.scenes,
         probe=[unchanged.batch(step) for step in range(max(1, PROBE_CHIPS // spec.batch))],
         reference=[known.batch(step) for step in range(max(1, REFERENCE_CHIPS // spec.batch))],
@@ -263,7 +261,7 @@ def _card(
         ],
         "stabiliser": request.stabiliser,
         "rounds": request.rounds,
-        "target_values": "source" if field.target.transform == setup.transform else "own",
+        "target_values": field.target.values,
         "parts": len(field.scenes),
         "of_parts": field.num_parts,
         "stages": stages,

@@ -33,12 +33,14 @@ class Target:
     Attributes:
         readers: One per raster.
         transform: How its pixels become model input; the model's in the end.
+        values: Whose range scales the pixels, ``source`` or ``own``.
         labels: For scores, None for a raster without.
         warnings: What the user should know.
     """
 
     readers: tuple[ChannelReader, ...]
     transform: InputTransform
+    values: str
     labels: tuple[LabelSource | None, ...]
     warnings: tuple[str, ...]
 
@@ -77,10 +79,11 @@ def open_target(
         )
 
     found = readers(transform)
-    used = transform
+    used, values = transform, "source"
     if request.target_values != "source":
         own = refit_transform(found)
-        used = transform if request.target_values == "auto" and about_the_same(own, transform) else own
+        if request.target_values == "own" or not about_the_same(own, transform):
+            used, values = own, "own"
     matched = readers(used)
     warnings = [w for reader in found for w in reader.warnings]
     warnings += _compared(readers(replace(used, resolution_m=transform.resolution_m)), request)
@@ -89,7 +92,7 @@ def open_target(
         opened, notes = _labels(layer, source, request, classes)
         labels.append(opened)
         warnings += notes
-    return Target(matched, used, tuple(labels), tuple(dict.fromkeys(warnings)))
+    return Target(matched, used, values, tuple(labels), tuple(dict.fromkeys(warnings)))
 
 
 def about_the_same(own: InputTransform, source: InputTransform) -> bool:

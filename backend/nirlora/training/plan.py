@@ -15,6 +15,7 @@ from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
+from nirlora.training.accelerator import has_bf16_units
 from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
 from nirlora.training.cost import StepCost, step_cost
 from nirlora.training.paths import output_paths
@@ -131,7 +132,7 @@ def memory_bytes(device: torch.device) -> float:
 
 
 def _dtype(device: torch.device) -> torch.dtype:
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if has_bf16_units(device) else torch.float32
 
 
 def _best_seconds(work: Callable[[], torch.Tensor], budget_s: float = 0.3) -> float:
@@ -155,4 +156,4 @@ def _memory_mb(
 
 def activation_bytes(cost: StepCost, device: torch.device) -> float:
     """What a step holds beside weights and their moments."""
-    return cost.saved_bytes * (0.6 if device.type == "cuda" else 1.0) * _TEMPORARY
+    return cost.saved_bytes * (0.6 if has_bf16_units(device) else 1.0) * _TEMPORARY

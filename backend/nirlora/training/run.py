@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from nirlora.bands import ChannelReader, InputTransform
 from nirlora.errors import DeviceError, JobCancelled
@@ -28,6 +26,7 @@ from nirlora.models.stem import normalisation
 from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
 from nirlora.raster.source import RasterSource
+from nirlora.training.accelerator import make_accelerator
 from nirlora.training.checkpoint import RunState, TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
@@ -182,17 +181,6 @@ def chip_spec(setup: Setup, recipe: Recipe) -> ChipSpec:
         mean=tuple(c.mean for c in channels),
         std=tuple(c.std for c in channels),
     )
-
-
-def make_accelerator(device: torch.device) -> Accelerator:
-    """accelerate on ``device``: bf16 where CUDA has it, else float32."""
-    # accelerate keeps one state per process; a second job may want another device.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        precision = "bf16" if torch.cuda.is_bf16_supported() else "no"
-        return Accelerator(mixed_precision=precision)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
 
 
 @contextmanager

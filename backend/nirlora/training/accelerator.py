@@ -1,0 +1,30 @@
+"""accelerate, set up for one device: where, and in which precision a training computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+
+def make_accelerator(device: torch.device) -> Accelerator:
+    """accelerate on ``device``: bf16 where it is computed in hardware, else float32; weights stay float32."""
+    # accelerate keeps one state per process; a second job may want another device.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    precision = "bf16" if has_bf16_units(device) else "no"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        return Accelerator(mixed_precision=precision)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether bf16 is computed in hardware; emulated, as on most laptops, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
