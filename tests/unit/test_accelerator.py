@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nirlora.training.accelerator import has_bf16_units, make_accelerator
+from nirlora.training.accelerator import describe_computing, has_bf16_units, make_accelerator
 
 CPU = torch.device("cpu")
 
@@ -18,12 +18,14 @@ def test_a_processor_with_bf16_units_trains_in_bf16_on_float32_weights(monkeypat
     with accelerator.autocast():
         assert layer(torch.zeros(1, 4)).dtype == torch.bfloat16
     assert layer.weight.dtype == torch.float32
+    assert describe_computing(CPU) == "cpu, bf16"
 
 
 def test_a_processor_without_computes_in_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     with make_accelerator(CPU).autocast():
         assert torch.nn.Linear(4, 4)(torch.zeros(1, 4)).dtype == torch.float32
+    assert describe_computing(CPU) == "cpu, float32"
 
 
 def test_an_older_torch_that_cannot_tell_computes_in_float32(monkeypatch):

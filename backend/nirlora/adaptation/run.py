@@ -22,7 +22,7 @@ from nirlora.models.backbone_card import BackboneCard
 from nirlora.models.backbone_file import write_backbone
 from nirlora.models.backbones import Backbone
 from nirlora.protocol import AdaptRequest, AdaptResult, Progress
-from nirlora.training.accelerator import make_accelerator
+from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.checkpoint import RunState, load_state
 from nirlora.versions import versions
 
@@ -61,7 +61,7 @@ def adapt(request: AdaptRequest, progress: ProgressCallback | None = None) -> Ad
     seconds = time.monotonic() - started
     result = objective.result.cpu().eval()
     explora.merge(result)
-    card = make_card(setup, loaded, state, counts, seconds, describe_device(device), stopped)
+    card = make_card(setup, loaded, state, counts, seconds, describe_computing(device), stopped)
     write_backbone(paths.backbone, card, result.net.state_dict())
     report, late = _report(setup, result, looks, card, state, paths, say) if request.report else ("", ())
     if stopped != "cancelled":

@@ -36,7 +36,7 @@ from nirlora.models.config import ModelConfig
 from nirlora.models.stem import normalisation
 from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import ClassifyTrainRequest, ClassifyTrainResult, Progress, to_dict
-from nirlora.training.accelerator import make_accelerator
+from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.checkpoint import load_state
 from nirlora.training.config import class_weights
 from nirlora.training.run import DEFAULT_BACKBONE
@@ -133,7 +133,7 @@ def train(request: ClassifyTrainRequest, progress: ProgressCallback | None = Non
         samples = setup.data.make(setup.transform, sizes, view_spec(setup, sizes, model.patch))
         run = Run(setup, model, sizes, samples)
         state, stopped = _fit(run, device, paths, say)
-        card = _card(run, state, time.monotonic() - started, describe_device(device), stopped)
+        card = _card(run, state, time.monotonic() - started, describe_computing(device), stopped)
         write_bundle(paths.model, card, model.trainable_state())
         facts = {"seed": request.seed, "val_fraction": request.val_fraction}
         write_split(paths.split, setup.data.split, setup.data.names, facts)

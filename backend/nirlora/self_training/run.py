@@ -26,7 +26,7 @@ from nirlora.self_training.scores import doubts, judged
 from nirlora.self_training.state import AdaptState
 from nirlora.self_training.step import StepConfig
 from nirlora.self_training.target import Target, open_target, score
-from nirlora.training.accelerator import make_accelerator
+from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import load_state
 from nirlora.training.chips import ChipSpec
@@ -98,7 +98,9 @@ def self_train(request: TrainRequest, progress: ProgressCallback | None = None) 
         notes += doubts(setup, state)
         setup = replace(setup, data=replace(setup.data, warnings=(*setup.data.warnings, *notes)))
         metrics = judged(setup, target, state)
-        card = _card(setup, field, model, recipe, metrics, state, seconds, describe_device(device), stopped)
+        card = _card(
+            setup, field, model, recipe, metrics, state, seconds, describe_computing(device), stopped
+        )
         write_bundle(paths.model, card, model.trainable_state())
         warnings = (*setup.data.warnings, *state.warnings)
         report = ""

@@ -8,6 +8,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from nirlora.inference.devices import describe_device
+
 
 def make_accelerator(device: torch.device) -> Accelerator:
     """accelerate on ``device``: bf16 where it is computed in hardware, else float32; weights stay float32."""
@@ -18,6 +20,11 @@ def make_accelerator(device: torch.device) -> Accelerator:
         torch.cuda.set_device(device)
         return Accelerator(mixed_precision=precision)
     return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+
+
+def describe_computing(device: torch.device) -> str:
+    """The device in words, and the precision of trainings on it."""
+    return f"{describe_device(device)}, {'bf16' if has_bf16_units(device) else 'float32'}"
 
 
 def has_bf16_units(device: torch.device) -> bool:

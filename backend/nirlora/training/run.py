@@ -26,7 +26,7 @@ from nirlora.models.stem import normalisation
 from nirlora.models.weights import backbone_input, resolve_backbone
 from nirlora.protocol import Progress, TrainRequest, TrainResult, to_dict
 from nirlora.raster.source import RasterSource
-from nirlora.training.accelerator import make_accelerator
+from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.checkpoint import RunState, TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
 from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
@@ -137,7 +137,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         warnings = (*setup.data.warnings, *notes, *state.warnings)
         metrics = _metrics(setup, state)
         seconds = time.monotonic() - started
-        card = make_card(setup, model, recipe, metrics, state, seconds, describe_device(device), stopped)
+        card = make_card(setup, model, recipe, metrics, state, seconds, describe_computing(device), stopped)
         write_bundle(paths.model, card, model.trainable_state())
         report = ""
         if request.report:
