@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nirlora.training.accelerator import describe_computing, has_bf16_units, make_accelerator
+from nirlora.inference.devices import has_bf16_units
+from nirlora.training.accelerator import describe_computing, make_accelerator
 
 CPU = torch.device("cpu")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from typing import Any
 
 import torch
 
@@ -62,6 +63,16 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether bf16 is computed in hardware; emulated, as on most laptops, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
 
 
 def _numbered(device: torch.device) -> torch.device:

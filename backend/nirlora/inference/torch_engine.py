@@ -7,7 +7,7 @@ import contextlib
 import torch
 from torch import nn
 
-from nirlora.inference.devices import describe_device, resolve_device
+from nirlora.inference.devices import describe_device, has_bf16_units, resolve_device
 from nirlora.inference.halving import HalvingEngine
 from nirlora.models.logits import class_logits, to_raster
 from nirlora.models.segmenter import Segmenter
@@ -40,8 +40,7 @@ class TorchEngine(HalvingEngine):
         self.warnings: list[str] = []
         if isinstance(model, Segmenter):
             model.merge()
-        # Older GPUs only emulate bf16, slower than float32.
-        self._bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        self._bf16 = self.device.type == "cuda" and has_bf16_units(self.device)
         self._model = model.eval().requires_grad_(False).to(self.device)
 
     def _forward(self, x: torch.Tensor, out_px: tuple[int, int]) -> torch.Tensor:

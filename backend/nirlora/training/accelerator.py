@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from nirlora.inference.devices import describe_device
+from nirlora.inference.devices import describe_device, has_bf16_units
 
 
 def make_accelerator(device: torch.device) -> Accelerator:
@@ -25,13 +23,3 @@ def make_accelerator(device: torch.device) -> Accelerator:
 def describe_computing(device: torch.device) -> str:
     """The device in words, and the precision of trainings on it."""
     return f"{describe_device(device)}, {'bf16' if has_bf16_units(device) else 'float32'}"
-
-
-def has_bf16_units(device: torch.device) -> bool:
-    """Whether bf16 is computed in hardware; emulated, as on most laptops, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
-    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))

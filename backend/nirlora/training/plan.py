@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from nirlora.inference.devices import describe_device, resolve_device
+from nirlora.inference.devices import describe_device, has_bf16_units, resolve_device
 from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
-from nirlora.training.accelerator import has_bf16_units
 from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
 from nirlora.training.cost import StepCost, step_cost
 from nirlora.training.paths import output_paths
