@@ -103,8 +103,6 @@ def _compute(device: str) -> str:
     """A convolution, a matrix product and a gradient, compared with the CPU's."""
     import torch
 
-    from nirlora.inference.devices import has_bf16_units
-
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, 3, 32, 32, generator=generator)
     kernel = torch.randn(8, 3, 3, 3, generator=generator)
@@ -120,14 +118,12 @@ def _compute(device: str) -> str:
         error = float((ours - reference).abs().max() / reference.abs().max())
         if not error < 0.02:  # TF32 and half-precision convolutions stay well below
             raise ArithmeticError(f"results differ from the CPU's by {error:.1%}")
-    bf16 = has_bf16_units(torch.device(device))
-    if device == "cpu":
-        return f"works, {torch.get_num_threads()} threads{', bf16' if bf16 else ''}"
-    if device == "mps":
-        return "works, Apple GPU"
+    if not device.startswith("cuda"):
+        threads = f"{torch.get_num_threads()} threads" if device == "cpu" else "Apple GPU"
+        return f"works, {threads}"
     properties = torch.cuda.get_device_properties(device)
-    words = f"works, {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    return f"{words}, {'bf16' if bf16 else 'no bf16'}"
+    bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
+    return f"works, {properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"
 
 
 def _onnxruntime_checks() -> Iterator[Check]:
