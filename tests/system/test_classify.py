@@ -96,6 +96,8 @@ def test_the_split_is_written_and_can_be_used_again(trained, images, tmp_path):
     assert sum(c["count"] for c in again.metrics["classes"].values()) == 3
     written = json.loads(Path(again.split).read_text(encoding="utf-8"))
     assert written["train"] == sorted(split["val"])
+    assert written["taken_from"] == str(tmp_path / "own.json")
+    assert not {"seed", "val_fraction"} & set(written)
     assert any("15 of 24 are on no side of own.json" in w for w in again.warnings)
 
 

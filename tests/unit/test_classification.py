@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pyogrio
 import pytest
 import shapely
+import torch
 
 from data.make_data import grid_transform, make_polygons, make_raster, pixel_box
 from nirlora.classification.config import learning_rates, parcel_sizes, steps_per_epoch
+from nirlora.classification.image_files import labelled_images
 from nirlora.classification.images import random_crop
-from nirlora.classification.parcels import MAX_VIEWS, RasterParcel, chip_windows
+from nirlora.classification.loop import predict
+from nirlora.classification.parcels import MAX_VIEWS, ParcelSamples, RasterParcel, chip_windows
 from nirlora.classification.predict import Predictions
 from nirlora.classification.report import mistakes
-from nirlora.classification.samples import Draws, View, token_weights
+from nirlora.classification.samples import Draws, View, ViewSpec, token_weights
 from nirlora.classification.scores import confusion_matrix, summarise_classes
 from nirlora.classification.split import split_images
 from nirlora.errors import LabelsError
 from nirlora.protocol import ClassifyTrainRequest
 from nirlora.raster.grid import Window
 from nirlora.raster.source import open_raster
+from nirlora.training.accelerator import make_accelerator
 from nirlora.vector.parcel_writer import copy_with_fields, free_name
 from nirlora.vector.parcels import inside, open_parcels, usable_spots
 
@@ -40,6 +46,27 @@ def test_uc_merced_at_80_to_20_tests_420_images():
 def test_a_class_is_never_all_held_out(count, fraction, held):
     split = split_images([0] * count + [1] * 10, fraction, seed=0)
     assert sum(i < count for i in split.val) == held
+
+
+def table(path, *rows, encoding="utf-8"):
+    path.write_text("\n".join(["image,class", *rows]) + "\n", encoding=encoding)
+    return str(path)
+
+
+def test_a_table_means_the_same_in_any_order_and_with_a_spreadsheets_mark(tmp_path):
+    rows = ["b.png,crop", "d.png,wood", "a.png,crop", "c.png,wood"]
+    found = labelled_images(table(tmp_path / "a.csv", *rows))
+    assert found.names == ("a.png", "b.png", "c.png", "d.png")
+    assert found.values == (0, 0, 1, 1)
+    assert labelled_images(table(tmp_path / "b.csv", *reversed(rows))) == found
+    assert labelled_images(table(tmp_path / "c.csv", *rows, encoding="utf-8-sig")) == found
+
+
+@pytest.mark.parametrize("again", ["a.png,crop", "a.png,wood", "./x/../a.png,crop", "{folder}/a.png,crop"])
+def test_a_table_that_lists_an_image_twice(tmp_path, again):
+    path = table(tmp_path / "t.csv", "a.png,crop", "", "b.png,wood", again.format(folder=tmp_path))
+    with pytest.raises(LabelsError, match=r"Lines 2 and 5 of .*t\.csv hold the same image, .*a\.png\."):
+        labelled_images(path)
 
 
 def test_scores_of_a_matrix_by_hand():
@@ -160,6 +187,29 @@ def test_windows_of_small_and_large_parcels():
     )
 
 
+class Empty:
+    """A raster whose full resolution has no valid pixel where the thinned one had some."""
+
+    def read(self, window, out_px):
+        return np.zeros((1, *out_px), np.float32), np.zeros(window.shape, np.bool_)
+
+
+class Even(torch.nn.Module):
+    """Two classes, equally probable."""
+
+    def forward(self, x, weight):
+        return torch.zeros(len(x), 2)
+
+
+@pytest.mark.parametrize("side", [20, 96])
+def test_a_parcel_that_shows_nothing_is_classified_all_the_same(side):
+    items = [parcel(shapely.box(0, 0, side, side))] * 2
+    samples = ParcelSamples([Empty()], items, 32, ViewSpec(32, 8, (), ()))
+    assert len(list(samples.views(0))) == 1
+    found = dict(predict(Even(), samples, [0, 1], 4, make_accelerator(torch.device("cpu"))))
+    assert {index: p.tolist() for index, p in found.items()} == {0: [0.5, 0.5], 1: [0.5, 0.5]}
+
+
 def test_pixels_inside_an_outline():
     window = Window(10, 20, 4, 3)
     square = shapely.box(11, 21, 13, 23)
@@ -265,6 +315,41 @@ def test_a_copy_keeps_every_kind_of_attribute(tmp_path):
     assert got["open"].tolist() == [True, False, True]
     assert got["predicted"].tolist() == ["a", None, "b"]
     assert np.isnan(got["confidence"]).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("z", "wanted"), [(False, "MultiPolygon"), (True, "MultiPolygon Z")])
+def test_a_shapefile_with_features_of_several_parts_becomes_a_layer_of_them(tmp_path, z, wanted):
+    one, two = shapely.box(0, 0, 1, 1), shapely.union_all([shapely.box(2, 0, 3, 1), shapely.box(4, 0, 5, 1)])
+    outlines = [shapely.force_3d(o, 5.0) if z else o for o in (one, two)]
+    path = make_polygons(
+        tmp_path / "in.shp",
+        [(o, {"id": i}) for i, o in enumerate(outlines)],
+        geometry_type="Polygon Z" if z else "Polygon",
+    )
+    new = {"predicted": np.array(["a", "b"], dtype=object)}
+    assert copy_with_fields(str(path), "in", tmp_path / "out.gpkg", new) == []
+    meta, _, wkb, _ = pyogrio.raw.read(tmp_path / "out.gpkg")
+    assert meta["geometry_type"] == wanted
+    copied = shapely.from_wkb(wkb)
+    assert shapely.get_num_geometries(copied).tolist() == [1, 2]
+    assert set(shapely.get_type_id(copied)) == {shapely.GeometryType.MULTIPOLYGON}
+    assert shapely.equals(copied, outlines).all()
+    assert shapely.has_z(copied).all() == z
+
+
+def test_what_the_copy_says_is_passed_on_but_not_that_a_crs_is_missing(tmp_path, monkeypatch):
+    path = make_polygons(tmp_path / "in.gpkg", [(shapely.box(0, 0, 1, 1), {"id": 1})], crs=None)
+    new = {"predicted": np.array(["a"], dtype=object)}
+    assert copy_with_fields(str(path), "in", tmp_path / "out.gpkg", new) == []
+    write = pyogrio.raw.write
+
+    def grumble(*args, **options):
+        warnings.warn("features were changed", RuntimeWarning, stacklevel=2)
+        write(*args, **options)
+
+    monkeypatch.setattr(pyogrio.raw, "write", grumble)
+    said = copy_with_fields(str(path), "in", tmp_path / "out.gpkg", new)
+    assert said == [f"{tmp_path / 'out.gpkg'}: features were changed"]
 
 
 def test_free_names():

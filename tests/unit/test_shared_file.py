@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from nirlora.vector.palette import vector_style
+from nirlora.vector.parcel_writer import copy_with_fields
 from nirlora.vector.reading import read_layer, vector_layers
 from nirlora.vector.shared_file import undisturbed
 
@@ -45,6 +46,9 @@ def test_the_log_of_the_other_program_stays(edited):
     read_layer(str(edited), "class")
     vector_layers(str(edited))
     vector_style(str(edited), "drawn")
+    copy = edited.with_name("copy.gpkg")
+    copy_with_fields(str(edited), "drawn", copy, {"n": np.array([1])})
+    assert list(read_layer(str(copy), "class").columns["class"]) == ["soil"]
     assert log.read_bytes() == before
 
 

@@ -57,12 +57,12 @@ def labelled_images(folder: str, wanted: Sequence[str] = ()) -> LabelledImages:
 
     Args:
         folder: Holds one folder per class; images lie in these at any depth. Or a ``.csv`` with the columns
-            ``image`` (a path from where the table lies) and ``class``.
+            ``image`` (a path from where the table lies; each once) and ``class``, in any order of rows.
         wanted: Only these classes, in this order; empty: all, alphabetically.
 
     Raises:
         InputError: There is no such folder or table.
-        LabelsError: Fewer than two classes have images, or a wanted one has none.
+        LabelsError: Fewer than two classes have images, a wanted one has none, or an image is listed twice.
     """
     root = Path(folder)
     if root.suffix.lower() == ".csv":
@@ -116,20 +116,28 @@ def _folders(root: Path) -> tuple[dict[str, list[str]], list[str]]:
 def _table(path: Path) -> tuple[dict[str, list[str]], list[str]]:
     """As :func:`_folders`, from a table."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before the text
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The table {path} cannot be read: {error}.", hint="Check the path.") from error
     by_class: dict[str, list[str]] = {}
-    for number, row in enumerate(rows, 2):
+    line_of: dict[Path, int] = {}
+    for number, row in rows:
         image, kind = row.get("image"), row.get("class")
         if not image or not kind:
             raise LabelsError(
                 f"Line {number} of {path} has no image or no class.",
                 hint="The first line must be image,class and every other line hold both.",
             )
+        first = line_of.setdefault((path.parent / image).resolve(), number)
+        if first != number:
+            raise LabelsError(
+                f"Lines {first} and {number} of {path} hold the same image, {image}.",
+                hint="Keep one of them: an image has one class, and must not train and be held out at once.",
+            )
         by_class.setdefault(kind, []).append(image)
-    return by_class, []
+    return {kind: sorted(images) for kind, images in by_class.items()}, []
 
 
 def _holds_nothing(path: Path, by_class: dict[str, list[str]]) -> bool:

@@ -87,13 +87,21 @@ class ParcelSamples:
         return augmented(view, self._spec, rng)
 
     def views(self, index: int) -> Iterator[View]:
-        """One chip in the middle, or chips side by side that cover the parcel: at most 16, the fullest."""
+        """One chip in the middle, or chips side by side that cover the parcel: at most 16, the fullest.
+
+        There is always one, though none may show a valid pixel: the spots come from a thinned raster.
+        """
         item = self._parcels[index]
         windows = chip_windows(item, self._chip_px)
+        first, seen = None, False
         for window in windows:
             view = self._read(item, window)
-            if view.weight.any() or len(windows) == 1:
+            first = first or view
+            if view.weight.any():
+                seen = True
                 yield view
+        if first and not seen:
+            yield first
 
     def reopen(self) -> ParcelSamples:
         """The same parcels on freshly opened rasters."""

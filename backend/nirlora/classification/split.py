@@ -92,7 +92,7 @@ def with_warnings(split: Split, values: Sequence[int], classes: Sequence[ClassIn
 
 
 def write_split(path: Path, split: Split, names: Sequence[str], facts: dict[str, Any]) -> None:
-    """Write the names on each side, and ``facts`` (seed, fraction) for the reader.
+    """Write the names on each side, and ``facts`` for the reader (seed and fraction, or the file it is from).
 
     Raises:
         OutputError: The file cannot be written.

@@ -135,8 +135,7 @@ def train(request: ClassifyTrainRequest, progress: ProgressCallback | None = Non
         state, stopped = _fit(run, device, paths, say)
         card = _card(run, state, time.monotonic() - started, describe_computing(device), stopped)
         write_bundle(paths.model, card, model.trainable_state())
-        facts = {"seed": request.seed, "val_fraction": request.val_fraction}
-        write_split(paths.split, setup.data.split, setup.data.names, facts)
+        write_split(paths.split, setup.data.split, setup.data.names, _origin(request))
         report, notes = _report(run, card, state, paths, device, say)
     if stopped != "cancelled":
         paths.checkpoint.unlink(missing_ok=True)
@@ -239,6 +238,13 @@ def _fit(
     finally:
         drawn.close()
     return state, stopped
+
+
+def _origin(request: ClassifyTrainRequest) -> dict[str, Any]:
+    """What made the split: a draw, or the file that it was taken from."""
+    if request.split:
+        return {"taken_from": str(Path(request.split).resolve())}
+    return {"seed": request.seed, "val_fraction": request.val_fraction}
 
 
 def _fingerprint(run: Run) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyogrio
+import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 
@@ -16,13 +17,18 @@ from nirlora.errors import LabelsError, OutputError
 from nirlora.raster.outputs import publish, temporary_folder
 
 from .reading import split_path
+from .shared_file import undisturbed
 
 # Names that a GeoPackage gives its own columns, unless told otherwise.
 _FID, _GEOMETRY = "fid", "geom"
+_MULTI = (4, 5, 6)  # shapely's numbers of multi-part points, lines and polygons
+_NO_CRS = "'crs' was not provided"  # what a source without one makes of its copy; the reader has said it
 
 
 def copy_with_fields(source: str, layer: str, target: Path, fields: Mapping[str, NDArray[Any]]) -> list[str]:
     """Write a layer's features with all their attributes and ``fields`` besides, in the same CRS and order.
+
+    A layer of single parts that holds features of several, as shapefiles do, becomes one of multi parts.
 
     Args:
         source: The file, as :func:`~nirlora.vector.reading.read_layer` takes it.
@@ -39,9 +45,9 @@ def copy_with_fields(source: str, layer: str, target: Path, fields: Mapping[str,
     """
     file, _ = split_path(source)
     try:
-        with warnings.catch_warnings(record=True) as said:
+        with undisturbed(file) as readable, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            meta, _, geometries, columns = pyogrio.raw.read(file, layer=layer)
+            meta, _, geometries, columns = pyogrio.raw.read(readable, layer=layer)
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise LabelsError(f"{source} cannot be read: {error}.", hint="Open and save it in QGIS.") from error
     names = [str(name) for name in meta["fields"]]
@@ -53,8 +59,8 @@ def copy_with_fields(source: str, layer: str, target: Path, fields: Mapping[str,
     if _GEOMETRY in {n.lower() for n in names}:
         options["GEOMETRY_NAME"] = free_name("shape", names)
     try:
-        with temporary_folder(target) as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks of the driver, on a missing CRS for one
+        with temporary_folder(target) as folder, warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
             part = folder / "parcels.gpkg"
             pyogrio.raw.write(
                 part,
@@ -64,7 +70,7 @@ def copy_with_fields(source: str, layer: str, target: Path, fields: Mapping[str,
                 field_mask=[*nulls, *(None for _ in fields)],
                 layer=layer,
                 driver="GPKG",
-                geometry_type=meta["geometry_type"],
+                geometry_type=_geometry_type(meta["geometry_type"], geometries),
                 crs=meta["crs"],
                 layer_options=options or None,
             )
@@ -74,7 +80,8 @@ def copy_with_fields(source: str, layer: str, target: Path, fields: Mapping[str,
             f"{target} cannot be written: {error}.",
             hint="Is the folder there and writable, the disk full, or the file open in QGIS?",
         ) from error
-    return [f"{file}: {w.message}" for w in said]
+    kept = [w for w in remarks if _NO_CRS not in str(w.message)]
+    return [f"{path}: {w.message}" for path, some in ((file, said), (target, kept)) for w in some]
 
 
 def free_name(wanted: str, taken: list[str]) -> str:
@@ -82,6 +89,13 @@ def free_name(wanted: str, taken: list[str]) -> str:
     used = {name.lower() for name in taken}
     names = (wanted, *(f"{wanted}_{n}" for n in range(2, len(taken) + 3)))
     return next(name for name in names if name.lower() not in used)
+
+
+def _geometry_type(declared: str, geometries: NDArray[Any]) -> str:
+    """The type of the layer: what it was, or its multi type if a feature has several parts."""
+    single = declared.startswith(("Point", "LineString", "Polygon"))
+    kinds = shapely.get_type_id(shapely.from_wkb(geometries, on_invalid="ignore"))
+    return f"Multi{declared}" if single and np.isin(kinds, _MULTI).any() else declared
 
 
 def _restored(values: NDArray[Any], kind: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
