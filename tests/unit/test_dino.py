@@ -97,6 +97,20 @@ def test_koleo_on_known_points():
     assert float(koleo_loss(points[:1])) == 0.0
 
 
+def test_koleo_finds_the_nearest_of_close_features_in_a_bf16_training_too():
+    features = torch.nn.functional.normalize(1 + 0.02 * torch.randn(64, 32), dim=1)  # cosines around 0.9996
+    expected = koleo_loss(features)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(koleo_loss(features), expected, rtol=0, atol=0)
+
+
+def test_scores_of_the_head_are_not_rounded_to_bf16():
+    head = DinoHead(16, 32, 8, 12)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        scores = head(torch.randn(4, 16))
+    assert scores.dtype == torch.float32
+
+
 def test_koleo_drives_features_apart():
     x = torch.tensor([[1.0, 0.0], [1.0, 0.1]], requires_grad=True)
     koleo_loss(x).backward()

@@ -78,7 +78,8 @@ def koleo_loss(features: Tensor) -> Tensor:
     if len(features) < 2:
         return features.sum() * 0.0
     z = functional.normalize(features.float(), dim=-1, eps=1e-8)
-    with torch.no_grad():
+    # In bf16 the cosines of near features are alike, and the nearest could not be told.
+    with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
         similar = z @ z.T
         similar.fill_diagonal_(-2.0)
         nearest = similar.argmax(1)

@@ -41,7 +41,8 @@ class DinoHead(nn.Module):
         """(..., d) to scores (..., K)."""
         z = functional.normalize(self.mlp(features).float(), dim=-1, eps=1e-6)
         weight = self.gain * functional.normalize(self.direction, dim=-1)
-        return functional.linear(z, weight)
+        with torch.autocast(z.device.type, enabled=False):  # scores are divided by temperatures of 0.04 to 0.1
+            return functional.linear(z, weight)
 
     def last_layer(self) -> tuple[nn.Parameter, ...]:
         """What is held still at the start of a run."""
