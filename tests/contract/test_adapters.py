@@ -151,6 +151,14 @@ class TestAdapter:
             segmenter.eval()
             assert torch.equal(segmenter(x), segmenter(x))
 
+    @pytest.mark.parametrize("adapter", ["ivpt", "e2vpt"])
+    def test_prompts_are_dropped_out_for_each_image_by_itself(self, adapter):
+        segmenter = disturb(build(adapter)).train()
+        x = images(segmenter)
+        with torch.no_grad():
+            first, second = segmenter(torch.cat([x[:1], x[:1]]))
+        assert not torch.equal(first, second)
+
     @pytest.mark.parametrize(("rows", "cols"), [(224, 224), (512, 512), (32, 160)])
     @pytest.mark.parametrize("adapter", NAMES)
     def test_any_size(self, adapter, rows, cols):

@@ -15,7 +15,7 @@ class PromptedAttention(nn.Module):
 
     Args:
         base: The attention module; its projections are used as they are.
-        key_values: Gives keys and values (heads, P, d / heads) each.
+        key_values: Gives keys and values (N, heads, P, d / heads) each, of N images.
     """
 
     def __init__(self, base: nn.Module, key_values: nn.Module) -> None:
@@ -29,7 +29,7 @@ class PromptedAttention(nn.Module):
         q, k, v = self._projected(x)
         if rope is not None:
             q, k = (self._rotated(t, rope).type_as(v) for t in (q, k))
-        keys, values = (t.expand(x.shape[0], -1, -1, -1).to(v.dtype) for t in self.key_values())
+        keys, values = (t.to(v.dtype) for t in self.key_values(x.shape[0]))
         k, v = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
         if base.fused_attn:
             out = functional.scaled_dot_product_attention(q, k, v)

@@ -57,17 +57,16 @@ class MaskedPrompts(Prompts):
         self.register_buffer("token_mask", torch.ones(count))
         self.register_buffer("segment_mask", torch.ones(count, SEGMENTS))
 
-    def forward(self) -> torch.Tensor:
-        """(P, d)."""
+    def shown(self) -> torch.Tensor:
+        """(P, d), masked."""
         dim = self.tokens.shape[1]
         segment = torch.arange(dim, device=self.tokens.device) * SEGMENTS // dim
         mask = self.token_mask[:, None] * self.segment_mask[:, segment]
-        out: torch.Tensor = self.drop(self.tokens * mask)
-        return out
+        return self.tokens * mask
 
 
 class KeyValuePrompts(AdapterPart):
-    """Keys and values (heads, n, d / heads) that every image and window attends to."""
+    """Keys and values (N, heads, n, d / heads) that every image and window attends to."""
 
     def __init__(self, heads: int, count: int, width: int, options: E2VPTOptions) -> None:
         super().__init__()
@@ -78,10 +77,10 @@ class KeyValuePrompts(AdapterPart):
                 nn.init.kaiming_uniform_(tensor)
         self.drop = nn.Dropout(options.dropout)
 
-    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values."""
-        keys = self.drop(self.keys)
-        return keys, keys if self.values is None else self.drop(self.values)
+    def forward(self, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values, dropped out for each of the N images by itself."""
+        keys = self.drop(self.keys.expand(images, -1, -1, -1))
+        return keys, keys if self.values is None else self.drop(self.values.expand(images, -1, -1, -1))
 
 
 def apply(backbone: Backbone, options: E2VPTOptions) -> None:
@@ -111,7 +110,9 @@ SPEC = AdapterSpec(
     defaults=E2VPTOptions(),
     source="Han et al. 2023, E2VPT, arXiv:2307.13770; numbers of its command for RESISC45, ChengHan111/E2VPT",
     licence="",
-    inferred="keys and values that are shared are dropped out alike; the map is read from the patch tokens; "
+    inferred="keys and values that are shared are dropped out alike, and in Swin all "
+    "windows of a batch alike; the masks are of each block by itself, set once, of segments of neighbouring "
+    "channels; the map is read from the patch tokens; "
     "importance is summed as in the paper's description",
     families=VIT_AND_SWIN,
     identity=False,

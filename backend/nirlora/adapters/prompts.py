@@ -29,10 +29,14 @@ class Prompts(AdapterPart):
         """Number of tokens P."""
         return int(self.tokens.shape[0])
 
-    def forward(self) -> torch.Tensor:
-        """(P, d)."""
-        out: torch.Tensor = self.drop(self.tokens)
+    def forward(self, images: int) -> torch.Tensor:
+        """(N, P, d), dropped out for each of the N images by itself."""
+        out: torch.Tensor = self.drop(self.shown().expand(images, -1, -1))
         return out
+
+    def shown(self) -> torch.Tensor:
+        """(P, d) before dropout."""
+        return self.tokens
 
 
 class PromptedBlock(nn.Module):
@@ -70,7 +74,7 @@ class PromptedBlock(nn.Module):
         """As the block's own, with P tokens more or less as the arguments say."""
         first, last = self.prefix, self.prefix + self.count
         if self.prompts is not None:
-            tokens = self.prompts().expand(x.shape[0], -1, -1).to(x.dtype)
+            tokens = self.prompts(x.shape[0]).to(x.dtype)
             x = torch.cat([x[:, :first], tokens, x[:, first:]], dim=1)
         y: torch.Tensor = self.base(x, **kwargs)
         if self.leave:

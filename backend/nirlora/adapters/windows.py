@@ -15,8 +15,8 @@ class PromptedSwinBlock(nn.Module):
 
     Args:
         base: A ``SwinTransformerBlock``.
-        prompts: Gives tokens (P, d), which become keys and values by the block's own norm and projection.
-        key_values: Gives keys and values (heads, P', d / heads) each, as they are.
+        prompts: Gives tokens (1, P, d), which become keys and values by the block's own norm and projection.
+        key_values: Gives keys and values (1, heads, P', d / heads) each, as they are.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class PromptedSwinBlock(nn.Module):
         """Keys and values (heads, P, d / heads) beyond the window's own."""
         keys, values = [], []
         if self.key_values is not None:
-            k, v = self.key_values()
-            keys.append(k)
-            values.append(v)
+            k, v = self.key_values(1)
+            keys.append(k[0])
+            values.append(v[0])
         if self.prompts is not None:
-            tokens = cast(Any, self.base).norm1(self.prompts())
-            _, k, v = _heads(attention.qkv(tokens[None]), attention.num_heads)
+            tokens = cast(Any, self.base).norm1(self.prompts(1))
+            _, k, v = _heads(attention.qkv(tokens), attention.num_heads)
             keys.append(k[0])
             values.append(v[0])
         return (torch.cat(keys, 1), torch.cat(values, 1)) if keys else None
