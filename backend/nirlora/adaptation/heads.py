@@ -41,7 +41,7 @@ class DinoHead(nn.Module):
         """(..., d) to scores (..., K)."""
         z = functional.normalize(self.mlp(features).float(), dim=-1, eps=1e-6)
         weight = self.gain * functional.normalize(self.direction, dim=-1)
-        with torch.autocast(z.device.type, enabled=False):  # scores are divided by temperatures of 0.04 to 0.1
+        with torch.autocast(z.device.type, enabled=False):  # temperatures of 0.04 divide them
             return functional.linear(z, weight)
 
     def last_layer(self) -> tuple[nn.Parameter, ...]:
