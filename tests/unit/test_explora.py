@@ -54,7 +54,7 @@ def test_the_multispectral_count_is_consistent_with_the_published_one():
         explora.apply(backbone, ExploraOptions("1,last", 32))
         embeds = nn.ModuleList(nn.Conv2d(bands, 1024, 8, 8) for bands in groups)
         decoder = MaeDecoder(1024, 512, 8, 16, 64 * sum(groups))
-        explora.apply_decoder(decoder, 32, 1.0, new_outputs=True)
+        explora.apply_decoder(decoder, 32, 1.0, train_outputs=True)
     assert count(embeds) == 658_432
     assert count(decoder) == 524_288 + 328_320 + 17_408
     assert count(backbone) + count(embeds) + count(decoder) == 29_697_664

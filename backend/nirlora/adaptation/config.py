@@ -38,7 +38,8 @@ class AdaptRecipe:
         steps: Optimiser steps.
         rate: Peak learning rate of the backbone.
         new_rate: Of decoder, heads and mask token.
-        backbone_warmup: Share of the run over which the backbone's rate rises; see training/schedule.py.
+        backbone_warmup: Share of the run over which the backbone's rate rises, where anything around it
+            starts random; see training/schedule.py.
         weight_decay: At the start and at the end of the run.
         betas: Of AdamW.
         layer_decay: Factor of the rate from one block to the one below it.
@@ -97,7 +98,7 @@ def make_recipe(request: AdaptRequest, size: BackboneSize, valid_px: int, pretra
         steps=request.steps or min(max(passes, _LEAST_STEPS), _MOST_STEPS),
         rate=request.learning_rate or _RATES[request.objective] * math.sqrt(_WIDE / width),
         new_rate=request.learning_rate or _NEW_RATES[request.objective],
-        backbone_warmup=0.2 if pretrained and not request.decoder else 0.0,
+        backbone_warmup=0.2 if pretrained else 0.0,
         weight_decay=(0.0, 0.0) if mae else (0.04, 0.4),
         betas=(0.9, 0.95) if mae else (0.9, 0.999),
         layer_decay=1.0 if mae else 0.9,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from nirlora.adaptation.mae import MaeDecoder
 from nirlora.errors import ModelError, WeightsUnavailable
+from nirlora.models.backbones.base import RGB
 from nirlora.models.weights import read_state
 
 _HEAD_WIDTH = 32  # of the published decoders: 512 wide, 16 heads
@@ -19,16 +21,18 @@ _RENAMED = {
 }
 
 
-def load_decoder(path: str, width: int, outputs: int) -> tuple[MaeDecoder, bool]:
+def load_decoder(path: str, width: int, patch: int, roles: Sequence[str]) -> tuple[MaeDecoder, bool]:
     """The decoder of a published checkpoint (with ``decoder_`` names).
 
     Args:
         path: The file.
         width: Of the encoder's tokens.
-        outputs: Numbers per patch.
+        patch: Side of a patch in model pixels.
+        roles: Of the channels that it draws, in their order; published decoders draw red, green, blue.
 
     Returns:
-        The decoder, and whether its last layer starts random because the file's is for other channels.
+        The decoder, and whether its last layer starts random because the file's is for other channels, or
+        for patches of another size.
 
     Raises:
         WeightsUnavailable: There is no such file.
@@ -46,8 +50,9 @@ def load_decoder(path: str, width: int, outputs: int) -> tuple[MaeDecoder, bool]
             hint="Give the decoder of this backbone with --decoder, or leave it out.",
         )
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
+    outputs = patch**2 * len(roles)
     decoder = MaeDecoder(width, dim, depth, dim // _HEAD_WIDTH, outputs)
-    new_outputs = state["pred.weight"].shape[0] != outputs
+    new_outputs = tuple(roles) != RGB or state["pred.weight"].shape[0] != outputs
     if new_outputs:
         state = {n: t for n, t in state.items() if not n.startswith("pred.")}
     wanted = {n for n in decoder.state_dict() if not (new_outputs and n.startswith("pred."))}

@@ -29,7 +29,8 @@ class ExploraOptions:
             ``all``, which means every parameter of the backbone.
         rank: Of LoRA in the other blocks; 0: no LoRA.
         alpha: LoRA is scaled by alpha / rank; 0: equal to rank.
-        patch_embedding: Whether the patch embedding trains, as it must for channels new to it.
+        patch_embedding: Whether the patch embedding trains, as it must for channels new to it, and as it
+            does with ``all``.
     """
 
     unfreeze: str = "last"
@@ -109,18 +110,19 @@ def check_family(backbone: Backbone) -> None:
         )
 
 
-def apply_decoder(decoder: nn.Module, rank: int, alpha: float, *, new_outputs: bool) -> None:
+def apply_decoder(decoder: nn.Module, rank: int, alpha: float, *, train_outputs: bool) -> None:
     """Of a decoder with published weights: LoRA on q and v of its blocks and its norms; the rest is frozen.
 
     Args:
         decoder: With ``blocks`` and ``pred``. One that starts random trains whole and is not given here.
         rank: Of LoRA; 0: none.
         alpha: As for the backbone.
-        new_outputs: Its last layer starts random and trains, for other channels than published.
+        train_outputs: Whether its last layer trains too, as it must for other channels than published; in
+            ExPLoRA it does so together with the patch embedding.
     """
     decoder.requires_grad_(False)
     if rank:
         attentions = [block.get_submodule("attn") for block in decoder.get_submodule("blocks").children()]
         lora.inject(decoder, attentions, rank, alpha)
     unfreeze_norms(decoder)
-    decoder.get_submodule("pred").requires_grad_(new_outputs)
+    decoder.get_submodule("pred").requires_grad_(train_outputs)

@@ -49,3 +49,8 @@ def check_request(request: AdaptRequest) -> None:
             "--objective dino compares the chips of a batch and needs at least 2 of them, got --batch 1.",
             hint="Use --batch 2 or more, or --objective mae.",
         )
+    if request.objective == "dino" and request.decoder:
+        raise OptionError(
+            f"--objective dino draws nothing and has no use for --decoder {request.decoder}.",
+            hint="Leave --decoder out, or use --objective mae.",
+        )

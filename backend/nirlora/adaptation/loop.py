@@ -62,9 +62,10 @@ def pretrain(
 
     Raises:
         JobCancelled: Cancelled before the first step, or with nothing to be kept.
-        NirLoraError: The loss is no number any more; the last checkpoint stays.
+        NirLoraError: The loss or its gradient is no number any more; the last checkpoint stays.
     """
     recipe, total = config.recipe, config.recipe.steps
+    held = recipe.backbone_warmup if objective.fresh else 0.0
     names = {id(p): n for n, p in objective.named_parameters() if p.requires_grad}
     raw_optimizer = make_optimizer(objective, recipe)
     if state.weights:
@@ -75,7 +76,8 @@ def pretrain(
     started = resumed - state.elapsed_s
     saved = shown_at = time.monotonic()
     period = max(1, total // _ENTRIES)
-    gathered: list[dict[str, Tensor]] = []
+    gathered: list[dict[str, Tensor]] = []  # of the steps since the last note, like norms
+    norms: list[Tensor] = []  # of gradients
     shown = float("nan")
 
     def elapsed() -> float:  # of the whole run
@@ -93,14 +95,18 @@ def pretrain(
         progress(Progress("adapt", share, message, elapsed() * (1 - share) / share, metrics))
 
     def note() -> None:
-        """Put the mean of the losses since the last note into the history."""
+        """Put the mean of the losses since the last note into the history; nothing is saved without it."""
         if not gathered:
             return
         means = {k: float(torch.stack([g[k] for g in gathered]).mean()) for k in gathered[0]}
+        lost = "" if all(math.isfinite(v) for v in means.values()) else "loss"
+        if not lost and not torch.stack(norms).isfinite().all():
+            lost = "gradient"
         gathered.clear()
-        if not all(math.isfinite(v) for v in means.values()):
+        norms.clear()
+        if lost:
             raise NirLoraError(
-                f"The loss is no number any more at step {state.step}.",
+                f"The {lost} is no number any more at step {state.step}.",
                 hint="Use a smaller --learning-rate; --resume goes on from the last checkpoint.",
                 code="diverged",
             )
@@ -130,7 +136,7 @@ def pretrain(
             step = state.step
             fraction = run_fraction(step, total, elapsed(), config.max_seconds)
             factor = warmup_cosine(fraction, step, warmup_steps=min(200, max(20, total // 20)))
-            late = backbone_share(fraction, recipe.backbone_warmup)
+            late = backbone_share(fraction, held)
             for group in raw_optimizer.param_groups:
                 group["lr"] = group["peak"] * factor * (late if group["backbone"] else 1.0)
                 group["weight_decay"] = group["decays"] * weight_decay(fraction, *recipe.weight_decay)
@@ -146,7 +152,7 @@ def pretrain(
                 gathered.append(latest)
                 pixels += sum(v.shape[0] * v.shape[-1] ** 2 for v in batch.values() if v.ndim == 4)
             objective.before_step(fraction)
-            accelerator.clip_grad_norm_(objective.parameters(), recipe.clip_norm)
+            norms.append(accelerator.clip_grad_norm_(objective.parameters(), recipe.clip_norm))
             optimizer.step()
             objective.after_step(fraction)
             state.step += 1

@@ -64,10 +64,11 @@ class MaeDecoder(nn.Module):
 
 
 class MaeObjective(Objective):
-    """Backbone and decoder with the loss between them."""
+    """Backbone and decoder with the loss between them; ``fresh``: of the decoder something starts random."""
 
-    def __init__(self, backbone: Backbone, decoder: MaeDecoder) -> None:
+    def __init__(self, backbone: Backbone, decoder: MaeDecoder, *, fresh: bool = True) -> None:
         super().__init__()
+        self.fresh = fresh
         self.backbone = backbone
         self.decoder = decoder
 

@@ -13,9 +13,14 @@ class Objective(nn.Module):
     """A backbone with what turns images into losses.
 
     Subclasses implement :meth:`forward` and, where they keep a teacher, the other methods.
+
+    Attributes:
+        backbone: What is trained.
+        fresh: Something around it starts random; until that has settled, the backbone is held back.
     """
 
     backbone: Backbone
+    fresh: bool = True
 
     def forward(self, batch: dict[str, Tensor], fraction: float) -> dict[str, Tensor]:
         """Losses of a batch: ``loss`` is trained on, the others are for the reader.

@@ -57,9 +57,9 @@ def make_card(
         },
         "objective": request.objective,
         "unfreeze": setup.options.unfreeze,
-        "rank": request.rank,
-        "alpha": request.alpha,
-        "patch_embedding": "trained" if _trains_patches(setup) else "frozen",
+        "rank": setup.options.rank,
+        "alpha": setup.options.alpha,
+        "patch_embedding": "trained" if setup.options.patch_embedding else "frozen",
         "channels": list(transform.names),
         "rasters": [coverage.facts for coverage in setup.data.coverage],
         "steps": state.step,
@@ -84,7 +84,3 @@ def make_card(
         history=(*earlier, record),
         versions=versions(),
     )
-
-
-def _trains_patches(setup: Setup) -> bool:
-    return setup.options.patch_embedding or setup.options.unfreeze == "all"

@@ -148,10 +148,8 @@ def _settings(setup: Setup) -> dict[str, Any]:
         "weights": setup.source or ("hub" if setup.pretrained else "random"),
         "objective": request.objective,
         "blocks unfrozen": options.unfreeze,
-        "LoRA elsewhere": "none"
-        if options.unfreeze == "all"
-        else f"rank {options.rank}, alpha {options.alpha:g}",
-        "patch embedding": "trained" if options.patch_embedding or options.unfreeze == "all" else "frozen",
+        "LoRA elsewhere": f"rank {options.rank}, alpha {options.alpha:g}" if options.rank else "none",
+        "patch embedding": "trained" if options.patch_embedding else "frozen",
         "channels": ", ".join(setup.data.transform.names),
         "chip": f"{recipe.chip_px} px; views show {low:g} to {high:g} of it at {recipe.input_px} px",
         "batch": f"{request.batch} x {request.accumulate}" if request.accumulate > 1 else request.batch,

@@ -23,6 +23,7 @@ from nirlora.adaptation.mae import MaeDecoder, MaeObjective
 from nirlora.adaptation.objective import Objective
 from nirlora.adaptation.paths import raster_layers
 from nirlora.adaptation.rasters import RasterPool, Unlabelled, look_at
+from nirlora.errors import OptionError
 from nirlora.models import stem
 from nirlora.models.backbones import Backbone, backbone_spec, build_backbone
 from nirlora.models.weights import (
@@ -30,7 +31,9 @@ from nirlora.models.weights import (
     LoadedWeights,
     backbone_input,
     load_backbone_weights,
+    read_state,
     resolve_backbone,
+    state_sha256,
 )
 from nirlora.protocol import AdaptRequest, to_dict
 from nirlora.training.chips import Batches
@@ -78,13 +81,21 @@ def prepare(request: AdaptRequest) -> Setup:
         plain = build_backbone(name)
     explora.check_family(plain)
     unfreeze = request.unfreeze or ("last" if pretrained else "all")
-    explora.unfrozen_blocks(unfreeze, len(plain.net.blocks))
+    whole = explora.unfrozen_blocks(unfreeze, len(plain.net.blocks))
+    if unfreeze == "all" and request.patch_embedding == "freeze":
+        raise OptionError(
+            "--unfreeze all (the default with random weights) trains every parameter, which forbids "
+            "--patch-embedding freeze.",
+            hint="Leave --patch-embedding out, or use --unfreeze last.",
+        )
     data = look_at(raster_layers(request), request)
     roles = data.transform.roles
     mean, std = stem.normalisation(request.stem, roles, known.mean, known.std, known.roles)
     data = replace(data, transform=data.transform.with_normalisation(mean, std))
     new_channels = stem.resolve_stem(request.stem, roles, known.roles) not in ("rgb", "own")
-    patch_embedding = {"auto": new_channels, "train": True, "freeze": False}[request.patch_embedding]
+    auto = new_channels or unfreeze == "all"
+    patch_embedding = {"auto": auto, "train": True, "freeze": False}[request.patch_embedding]
+    rank = request.rank if len(whole) < len(plain.net.blocks) else 0  # no block is left for LoRA
     size = BackboneSize(plain.patch, plain.dim, len(plain.net.blocks))
     notes = []
     if not pretrained and unfreeze != "all":
@@ -98,7 +109,7 @@ def prepare(request: AdaptRequest) -> Setup:
         source=str(Path(source).resolve()) if source else "",
         pretrained=pretrained,
         known=known,
-        options=ExploraOptions(unfreeze, request.rank, request.alpha, patch_embedding),
+        options=ExploraOptions(unfreeze, rank, request.alpha if rank else 0.0, patch_embedding),
         recipe=make_recipe(request, size, data.valid_px, pretrained),
         warnings=(*data.warnings, *notes),
     )
@@ -133,13 +144,14 @@ def assemble(setup: Setup, backbone: Backbone) -> Objective:
     if request.objective == "dino":
         head = DinoHead(width, *recipe.head)
         return DinoObjective(backbone, head, Teaching(request.centering))
-    outputs = backbone.patch**2 * len(transform.channels)
     if not request.decoder:
         depth, dim, heads = recipe.decoder
+        outputs = backbone.patch**2 * len(transform.channels)
         return MaeObjective(backbone, MaeDecoder(width, dim, depth, heads, outputs))
-    decoder, new_outputs = load_decoder(request.decoder, width, outputs)
-    explora.apply_decoder(decoder, request.decoder_rank, request.alpha, new_outputs=new_outputs)
-    return MaeObjective(backbone, decoder)
+    decoder, new_outputs = load_decoder(request.decoder, width, backbone.patch, transform.roles)
+    train_outputs = new_outputs or setup.options.patch_embedding
+    explora.apply_decoder(decoder, request.decoder_rank, request.alpha, train_outputs=train_outputs)
+    return MaeObjective(backbone, decoder, fresh=new_outputs)
 
 
 def make_batches(setup: Setup, pool: RasterPool, patch: int) -> Batches[Batch]:
@@ -166,4 +178,6 @@ def fingerprint(setup: Setup, weights_sha256: str) -> str:
         "recipe": asdict(setup.recipe),
         "rasters": [[*c.size, len(c.cells)] for c in setup.data.coverage],
     }
+    if request.decoder:
+        content["decoder"] = state_sha256(read_state(Path(request.decoder)))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
