@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import shlex
 
 import pytest
@@ -151,5 +152,12 @@ def test_wrong_use_is_exit_code_2(cli, tmp_path):
         assert done.code == 2, done.err
         assert "error: " in done.err
         assert "hint: " in done.err
+    for words, option in itertools.product(
+        ("classify train --images d", "classify predict --model m --images d"),
+        ("--nodata 0", "--crs EPSG:4326", "--class-field k"),
+    ):
+        done = cli(*words.split(), *option.split())
+        assert done.code == 2, done.err
+        assert f"error: {option.split()[0]} is an option of " in done.err
     helped = cli("classify", "--help")
     assert "predict" in helped.out

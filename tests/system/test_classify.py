@@ -18,9 +18,18 @@ import torch
 import nirlora
 from classify_sets import KINDS, make_images
 from data.make_data import make_raster
-from nirlora.errors import InputError, LabelsError, ModelError, OptionError, OutputError, RasterError
+from nirlora.errors import (
+    InputError,
+    LabelsError,
+    MismatchError,
+    ModelError,
+    OptionError,
+    OutputError,
+    RasterError,
+)
 from nirlora.models.bundle import read_bundle
 from nirlora.protocol import ClassifyPredictRequest, ClassifyTrainRequest, LayerRef
+from nirlora.raster.source import open_raster
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +212,9 @@ def test_csv_of_a_folder(trained, images, tmp_path):
         assert float(row["confidence"]) == max(p.values()) == p[row["predicted"]]
     assert result.counts == dict.fromkeys(KINDS, 8)
     assert (result.metrics["accuracy"], result.unclassified) == (1.0, 0)
+    assert [w.split(";")[0] for w in result.warnings] == [
+        "The model was trained on images of images",
+    ]
 
 
 def test_one_image_and_folders_that_are_no_classes(trained, images, tmp_path):
@@ -259,6 +271,77 @@ def test_images_of_16_bits_are_scaled_by_their_range_and_bands_can_be_chosen(tmp
         ClassifyPredictRequest(model=result.model, images=str(tmp_path / "set"), out=str(tmp_path / "o.csv"))
     )
     assert predicted.counts == {"dark": 4, "light": 4}
+
+
+def copies(images, folder, change, suffix=".tif"):
+    """The same images with other values."""
+    for path in sorted(images.rglob("*.png")):
+        with open_raster(str(path)) as source:
+            data, _ = source.read(source.window, [1, 2, 3])
+        target = folder / path.parent.name / path.with_suffix(suffix).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        make_raster(target, change(data), crs=None, photometric="RGB")
+    return folder
+
+
+def predicted(trained, images, out, **changes):
+    return nirlora.classify_predict(
+        ClassifyPredictRequest(model=trained.model, images=str(images), out=str(out), **changes)
+    )
+
+
+def test_images_of_another_scale_are_refused_and_can_be_rescaled(trained, images, tmp_path):
+    """A model of bytes and the same images in 16 bits: all would be white to it."""
+    wide = copies(images, tmp_path / "wide", lambda data: data.astype("uint16") * 257)
+    with pytest.raises(
+        MismatchError, match=r"values of wide are about 2\d0 times larger .* are uint16, .* were uint8\."
+    ) as caught:
+        predicted(trained, wide, tmp_path / "o.csv")
+    assert "--reflectance-scale" in caught.value.hint
+    assert not (tmp_path / "o.csv").exists()
+    allowed = predicted(trained, wide, tmp_path / "o.csv", allow_mismatch=True)
+    assert len([w for w in allowed.warnings if w.endswith("Used all the same, as was asked.")]) == 3
+    right = predicted(trained, wide, tmp_path / "o.csv", reflectance_scale=1 / 257)
+    assert (right.metrics["accuracy"], right.warnings) == (1.0, ())
+
+
+def test_images_of_another_type_with_the_same_values_are_fine(trained, images, tmp_path):
+    same = copies(images, tmp_path / "floats", lambda data: data.astype("float32"))
+    result = predicted(trained, same, tmp_path / "o.csv")
+    assert (result.metrics["accuracy"], result.warnings) == (1.0, ())
+
+
+def test_dark_images_of_the_same_type_are_warned_of(trained, images, tmp_path):
+    """Water at night, for what is known: another scale would differ by more."""
+    dark = copies(images, tmp_path / "dark", lambda data: (data // 20).astype("uint8"))
+    result = predicted(trained, dark, tmp_path / "o.csv")
+    assert len([w for w in result.warnings if "times smaller than in training" in w]) == 3
+
+
+def test_every_header_is_matched_with_the_model(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind, level in (("dark", 800), ("light", 2500)):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for i in range(3):
+            data = np.stack([rng.integers(1, 100, (30, 30)), rng.normal(level, 100, (30, 30))])
+            make_raster(
+                tmp_path / "set" / kind / f"{i}.tif", data.astype("uint16"), descriptions=("red", "nir")
+            )
+    model = nirlora.classify_train(request_for(tmp_path / "set", tmp_path, bands="2", epochs=1))
+    (tmp_path / "new").mkdir()
+    swapped = data[::-1].astype("uint16")
+    for i in range(2):
+        make_raster(tmp_path / "new" / f"{i}.tif", swapped, descriptions=("nir", "red"))
+    result = predicted(model, tmp_path / "new", tmp_path / "o.csv")
+    assert result.warnings == (
+        "Channel b2 (nir) was band 2 in training and is band 1 here.",
+        "So in 2 of 2 images.",
+    )
+    make_raster(tmp_path / "new" / "x.tif", data.astype("uint16"), descriptions=("red", "nir"))
+    with pytest.raises(RasterError, match=r"x\.tif has its channels in other bands than .*0\.tif"):
+        predicted(model, tmp_path / "new", tmp_path / "o.csv")
+    with pytest.raises(OptionError, match="--class-field is an option of parcels"):
+        predicted(model, tmp_path / "new", tmp_path / "o.csv", class_field="class")
 
 
 def test_a_table_of_images_is_as_good_as_folders(images, trained, tmp_path):
@@ -318,6 +401,8 @@ def test_what_is_left_out_is_said(tmp_path):
         ({"images": ""}, "got neither"),
         ({"layers": (LayerRef("a.tif"),)}, "got both"),
         ({"chip_px": 32}, "--chip-px is an option of parcels"),
+        ({"class_field": "kind"}, "--class-field is an option of parcels"),
+        ({"reflectance_scale": 1e-4}, "--reflectance-scale is an option of parcels"),
         ({"val_fraction": 0.99}, "--val-fraction must lie between 0 and 0.95"),
         ({"label_smoothing": 1.0}, "--label-smoothing"),
         ({"batch": 0}, "--batch"),

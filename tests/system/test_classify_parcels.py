@@ -91,6 +91,21 @@ def test_the_class_goes_into_a_copy_of_the_parcels(trained, field, tmp_path):
     assert result.counts == {kind: classes.count(kind) for kind in KINDS}
     assert result.metrics["accuracy"] == 1.0
     assert sum(c["count"] for c in result.metrics["classes"].values()) == len(classes) - 14
+    assert sum("parcels of fields.gpkg; they count in the accuracy" in w for w in result.warnings) == 1
+
+
+def test_the_accuracy_says_what_is_not_in_it(trained, field, tmp_path):
+    raster, _, _ = field
+    t = grid_transform()
+    boxes = [(4, 4, "bare"), (36, 4, "lake"), (-200, 4, "crop")]
+    features = [(pixel_box(t, col, row, 24, 24), {"class": kind}) for col, row, kind in boxes]
+    polygons = make_polygons(tmp_path / "p.gpkg", features)
+    result = predict(trained, raster, polygons, tmp_path, class_field="class")
+    assert sum(c["count"] for c in result.metrics["classes"].values()) == 1
+    assert result.warnings[-2:] == (
+        "1 parcel(s) are of a class that the model does not know (lake); they are not in the accuracy.",
+        "1 parcel(s) of a known class are unclassified and not in the accuracy.",
+    )
 
 
 def test_parcels_in_another_crs_keep_it(trained, field, tmp_path):

@@ -16,7 +16,7 @@ from nirlora.classification.image_files import labelled_images
 from nirlora.classification.images import random_crop
 from nirlora.classification.loop import predict
 from nirlora.classification.parcels import MAX_VIEWS, ParcelSamples, RasterParcel, chip_windows
-from nirlora.classification.predict import Predictions
+from nirlora.classification.predictions import Predictions
 from nirlora.classification.report import mistakes
 from nirlora.classification.samples import Draws, View, ViewSpec, token_weights
 from nirlora.classification.scores import confusion_matrix, summarise_classes
@@ -98,6 +98,15 @@ def test_predictions_of_what_was_not_looked_at():
     assert p.counts() == {"a": 1, "b": 1}
     assert p.scores([None, "b", "x"]) == {}
     assert p.scores(["b", "b", "b"])["confusion"] == [[0, 0], [1, 1]]
+
+
+def test_what_is_in_no_score_is_said():
+    p = Predictions(np.array([[0.2, 0.8], [np.nan, np.nan], [0.6, 0.4], [np.nan, np.nan]]), ("a", "b"))
+    assert p.unscored([None, None, "a", None], "parcel") == []
+    assert p.unscored(["b", "b", "lake", "bog"], "parcel") == [
+        "2 parcel(s) are of a class that the model does not know (bog, lake); they are not in the accuracy.",
+        "1 parcel(s) of a known class are unclassified and not in the accuracy.",
+    ]
 
 
 class Numbered:

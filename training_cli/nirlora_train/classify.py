@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 import nirlora
+from nirlora.errors import OptionError
 from nirlora.protocol import ClassifyPredictRequest, ClassifyTrainRequest, LayerRef, to_dict
 
 from .options import (
@@ -38,6 +39,21 @@ from .show_classify import show_classify_predict, show_classify_train
 
 _T = ClassifyTrainRequest()
 _P = ClassifyPredictRequest(model="")
+
+
+def _check_of_layer(given: bool, nodata: float | None, crs: str) -> None:
+    """Refuse what is said of a raster where there is none.
+
+    Raises:
+        OptionError: ``--nodata`` or ``--crs`` without ``--layer``.
+    """
+    for name, wanted in (("nodata", nodata is not None), ("crs", bool(crs))):
+        if wanted and not given:
+            raise OptionError(
+                f"--{name} is an option of --layer, and no raster was given.",
+                hint="Leave it out; of images the files themselves say it.",
+            )
+
 
 app = typer.Typer(
     help="One class for a whole image, or for each parcel of a raster.",
@@ -210,6 +226,7 @@ def classify_train(
     debug: Debug = False,
 ) -> None:
     """Train a classifier of images (a folder per class) or of parcels (labelled polygons of a raster)."""
+    _check_of_layer(bool(layer), nodata, crs)
     request = build(
         ClassifyTrainRequest,
         ctx.params,
@@ -273,6 +290,7 @@ def classify_predict(
     debug: Debug = False,
 ) -> None:
     """Classify images into a CSV, or the parcels of a raster into a GeoPackage."""
+    _check_of_layer(bool(layer), nodata, crs)
     ref = LayerRef(layer, "", nodata, crs) if layer else None
     request = build(ClassifyPredictRequest, ctx.params, layer=ref)
     result = execute(lambda progress: nirlora.classify_predict(request, progress), debug=debug)

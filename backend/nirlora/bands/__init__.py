@@ -1,7 +1,7 @@
 """Which band is what, and how pixel values become model input. No torch here."""
 
 from .channels import COMPUTED, Channel, parse_bands
-from .check import check_reader
+from .check import check_reader, compare
 from .detect import BandRoles, detect_roles
 from .fit import fit_transform
 from .reader import ChannelReader
@@ -16,6 +16,7 @@ __all__ = [
     "ChannelTransform",
     "InputTransform",
     "check_reader",
+    "compare",
     "detect_roles",
     "fit_transform",
     "parse_bands",

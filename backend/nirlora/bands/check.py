@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nirlora.errors import MismatchError
 
 from .channels import Channel
@@ -60,25 +63,41 @@ def check_reader(
         MismatchError: Values differ by a factor or lie far outside the training range, or the resolution
             differs more than four times; the message names the channel and the numbers.
     """
-    name = PurePath(reader.source.path).name
-    warnings = list(reader.warnings)
-    errors: list[MismatchError] = []
-    _check_resolution(reader, name, warnings, errors)
     sample = sample_channels(
         reader.source, reader.channels, reader.calibration, places=[place] if place else ()
     )
+    warnings, errors = compare(reader, sample, PurePath(reader.source.path).name)
+    if errors and not allow_mismatch:
+        raise errors[0]
+    return warnings + [f"{e.message} Used all the same, as was asked." for e in errors]
+
+
+def compare(
+    reader: ChannelReader, sample: NDArray[np.float32], name: str
+) -> tuple[list[str], list[MismatchError]]:
+    """What :func:`check_reader` finds, for pixels that were read already.
+
+    Args:
+        reader: The raster, or one of several that are alike.
+        sample: Physical values ``(channels, pixels)`` of valid pixels.
+        name: What the messages call it.
+
+    Returns:
+        Warnings, the reader's own included; and reasons to refuse it.
+    """
+    warnings = list(reader.warnings)
+    errors: list[MismatchError] = []
+    _check_resolution(reader, name, warnings, errors)
     if sample.shape[1] == 0:
         warnings.append(
             f"No valid pixel of {name} was found to compare with training; is it nodata everywhere?"
         )
-        return warnings
+        return warnings, []
     stats = channel_stats(sample)
     _check_calibration(reader, name, stats, warnings)
     for channel, trained, here in zip(reader.channels, reader.transform.channels, stats, strict=True):
         _check_values(channel, trained, here, name, reader.transform.kind, warnings, errors)
-    if errors and not allow_mismatch:
-        raise errors[0]
-    return warnings + [f"{e.message} Used all the same, as was asked." for e in errors]
+    return warnings, errors
 
 
 def scale_ratio(here: ChannelStats, trained: tuple[float, float, float]) -> float:

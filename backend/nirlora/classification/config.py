@@ -18,6 +18,9 @@ HEAD_RATE = 5e-3
 LEAST_TOKENS = 8  # a side of a chip, however small the parcels
 MIN_STEPS = 20  # of an epoch
 _OWN = {"input_px": (0.0, 4096.0), "label_smoothing": (0.0, 0.9), "val_fraction": (0.0, 0.95)}
+_DEFAULT = ClassifyTrainRequest()
+_OF_PARCELS = ("zoom", "chip_px", "class_field", "reflectance_scale", "reflectance_offset")
+_OF_IMAGES = ("input_px",)
 _LIMITS = {k: v for k, v in LIMITS.items() if k != "point_buffer_m"} | _OWN
 
 
@@ -52,9 +55,8 @@ def check_request(request: ClassifyTrainRequest) -> None:
             f"A folder of images or rasters with parcels was expected, got {given}.",
             hint="Give --images FOLDER, or --layer RASTER with --labels PARCELS.",
         )
-    foreign = ("zoom", "chip_px") if request.images else ("input_px",)
-    for name in foreign:
-        if getattr(request, name):
+    for name in _OF_PARCELS if request.images else _OF_IMAGES:
+        if getattr(request, name) != getattr(_DEFAULT, name):
             kind = "parcels" if request.images else "images"
             raise OptionError(
                 f"--{name.replace('_', '-')} is an option of {kind}.", hint="Leave it out for these data."

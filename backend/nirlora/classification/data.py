@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nirlora.bands import ChannelReader, InputTransform, fit_transform
 from nirlora.classification.config import Sizes, image_sizes, parcel_sizes
 from nirlora.classification.image_files import labelled_images
-from nirlora.classification.images import ImageSamples, channels_of, check_images, fit_images
+from nirlora.classification.images import ImageSamples, bind_unscaled, check_images, fit_images
 from nirlora.classification.parcels import ParcelSamples, RasterParcel, typical_side, usable
 from nirlora.classification.samples import Samples, ViewSpec
 from nirlora.classification.split import Split, read_split, split_images, split_parcels, with_warnings
@@ -36,7 +36,7 @@ class ClassifyData:
         classes: In value order.
         split: Which train and which are held out.
         transform: Fitted to them; standardisation at its default.
-        layers: For the model card: path, and of rasters bounds and CRS.
+        layers: For the model card: path; type of images; parcels, size and CRS of rasters.
         sizes: Chooses sizes for ``(patch, stride)`` of a backbone.
         make: Gives the samples of a size, with a transform.
         warnings: What the user should know.
@@ -76,7 +76,7 @@ def _open_images(request: ClassifyTrainRequest, tick: Callable[[str], None]) -> 
     found = labelled_images(request.images, request.classes)
     form = check_images(
         found.paths,
-        lambda source: channels_of(source, request.bands),
+        lambda source: bind_unscaled(source, request.bands),
         lambda number: tick(f"checking images, {number} of {len(found.names)}"),
     )
     split = (
@@ -92,7 +92,7 @@ def _open_images(request: ClassifyTrainRequest, tick: Callable[[str], None]) -> 
         classes=found.classes,
         split=split,
         transform=fit_images(training, form),
-        layers=({"path": str(Path(request.images).resolve())},),
+        layers=({"path": str(Path(request.images).resolve()), "dtype": form.dtype},),
         sizes=lambda patch, stride: image_sizes(request, patch, form.side_px),
         make=lambda transform, sizes, spec: ImageSamples(found.paths, form, transform, spec),
         warnings=found.warnings,
@@ -184,9 +184,10 @@ def _name(item: RasterParcel, sources: Sequence[RasterSource], paths: Sequence[s
 
 
 def _described(source: RasterSource, labels: str) -> dict[str, Any]:
+    file, bar, options = labels.partition("|")
     return {
         "path": source.path,
-        "labels": labels,
+        "labels": f"{Path(file).resolve()}{bar}{options}",
         "crs": source.crs.to_string() if source.crs else "",
         "size_px": [source.width, source.height],
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nirlora.bands import Channel, ChannelReader, InputTransform, detect_roles, parse_bands
+from nirlora.bands import Channel, InputTransform, detect_roles, parse_bands
 from nirlora.bands.calibration import Calibration
 from nirlora.bands.statistics import ChannelStats, bands_of, channel_stats, physical_values
 from nirlora.bands.transform import ChannelTransform
@@ -17,7 +19,9 @@ from nirlora.errors import RasterError
 from nirlora.raster.grid import Window
 from nirlora.raster.source import RasterSource, open_raster
 
+Bound = tuple[tuple[Channel, ...], Calibration]  # an image's bands and how its values become physical ones
 _BYTE = 255.0
+_T = TypeVar("_T", bound=np.generic)
 _SAMPLED_IMAGES, _SAMPLED_PX = 400, 4096
 _CROP_AREA = (0.5, 1.0)  # share of an image that a training view shows
 _CROP_RATIO = (3 / 4, 4 / 3)
@@ -29,30 +33,38 @@ class ImageFormat:
 
     Attributes:
         channels: The model's channels as bands.
+        calibration: How their values become physical ones.
         count: Bands in a file.
         dtype: Their type.
         side_px: Median side of the images.
     """
 
     channels: tuple[Channel, ...]
+    calibration: Calibration
     count: int
     dtype: str
     side_px: int
 
 
 def check_images(
-    paths: Sequence[str], channels: Callable[[RasterSource], tuple[Channel, ...]], tick: Callable[[int], None]
+    paths: Sequence[str],
+    bind: Callable[[RasterSource], Bound],
+    tick: Callable[[int], None],
+    *,
+    every: bool = False,
 ) -> ImageFormat:
     """Open every image and see that all are alike, so that nothing fails in the middle of a training.
 
     Args:
         paths: The images.
-        channels: Gives the model's channels of the first one.
+        bind: Gives the model's channels in an image.
         tick: Told the number of images looked at; may raise to stop.
+        every: Bind each of them, and see that all agree; else the first one speaks for all.
 
     Raises:
-        RasterError: A file is damaged, or has another number of bands or type than the first.
-        BandsError: A channel is not in the first one.
+        RasterError: A file is damaged, or has another number of bands, type, or place of a channel than the
+            first.
+        BandsError: A channel is not in an image that was bound.
     """
     first: ImageFormat | None = None
     sides = []
@@ -61,12 +73,18 @@ def check_images(
             tick(number)
         with open_raster(path) as source:
             if first is None:
-                first = ImageFormat(channels(source), source.count, source.dtype, 0)
+                first = ImageFormat(*bind(source), source.count, source.dtype, 0)
             if (source.count, source.dtype) != (first.count, first.dtype):
                 raise RasterError(
                     f"{path} has {source.count} band(s) of {source.dtype}, but {paths[0]} has {first.count} "
                     f"of {first.dtype}; all images must be alike.",
                     hint="Convert or remove it.",
+                )
+            if every and _layout(*bind(source)) != _layout(first.channels, first.calibration):
+                raise RasterError(
+                    f"{path} has its channels in other bands than {paths[0]}, or at another scale; "
+                    "all images must be alike.",
+                    hint="Classify it apart, or say the same of all with --bands or --reflectance-scale.",
                 )
             sides.append(math.sqrt(source.width * source.height))
     if first is None:
@@ -74,15 +92,16 @@ def check_images(
     return replace(first, side_px=round(float(np.median(sides))))
 
 
-def channels_of(source: RasterSource, bands: str) -> tuple[Channel, ...]:
-    """The channels that ``--bands`` names, or all bands of the image."""
+def bind_unscaled(source: RasterSource, bands: str) -> Bound:
+    """The channels that ``--bands`` names, or all bands of the image; values as they are."""
     wanted = bands or ",".join(map(str, source.data_bands))
-    return parse_bands(wanted, detect_roles(source), nbands=source.count)
+    channels = parse_bands(wanted, detect_roles(source), nbands=source.count)
+    return channels, Calibration((1.0,) * source.count, (0.0,) * source.count)
 
 
-def bound_channels(transform: InputTransform, bands: str) -> Callable[[RasterSource], tuple[Channel, ...]]:
-    """Gives the channels of a trained model in an image."""
-    return lambda source: ChannelReader(source, transform, bands).channels
+def _layout(channels: tuple[Channel, ...], calibration: Calibration) -> object:
+    """What must not differ between images."""
+    return [c.bands for c in channels], calibration.scale, calibration.offset
 
 
 def fit_images(paths: Sequence[str], form: ImageFormat) -> InputTransform:
@@ -99,9 +118,8 @@ def fit_images(paths: Sequence[str], form: ImageFormat) -> InputTransform:
     for path in chosen:
         with open_raster(path) as source:
             data, valid = source.read(source.window, bands)
-            keep = np.flatnonzero(valid)[:: max(1, int(valid.sum()) // _SAMPLED_PX)]
-            flat = data.reshape(len(bands), 1, -1)[:, :, keep]
-            parts.append(physical_values(form.channels, flat, bands, _unscaled(form.count))[:, 0])
+            flat = _thinned(data, valid, _SAMPLED_PX)
+            parts.append(physical_values(form.channels, flat, bands, form.calibration)[:, 0])
             descriptions = source.descriptions
     sample = np.concatenate(parts, axis=1)
     if sample.shape[1] == 0:
@@ -137,6 +155,12 @@ class ImageSamples:
         with open_raster(self._paths[index]) as source:
             yield self._read(source, source.window)
 
+    def values(self, index: int, most: int) -> NDArray[np.float32]:
+        """About ``most`` valid pixels ``(channels, n)`` of an image as it is seen, in physical units."""
+        with open_raster(self._paths[index]) as source:
+            physical, valid = self._physical(source, source.window)
+        return _thinned(physical, valid, most)[:, 0]
+
     def reopen(self) -> ImageSamples:
         """The same object: every read opens its own file."""
         return self
@@ -145,12 +169,17 @@ class ImageSamples:
         """Nothing is kept open."""
 
     def _read(self, source: RasterSource, window: Window) -> View:
-        side = self._spec.input_px
-        data, valid = source.read(window, self._bands, out_px=(side, side))
-        physical = physical_values(self._form.channels, data, self._bands, _unscaled(self._form.count))
+        physical, valid = self._physical(source, window)
         x = self._transform.apply(physical)
         x[:, ~valid] = 0.0
         return View(x, token_weights(valid, self._spec.tokens))
+
+    def _physical(
+        self, source: RasterSource, window: Window
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        side = self._spec.input_px
+        data, valid = source.read(window, self._bands, out_px=(side, side))
+        return physical_values(self._form.channels, data, self._bands, self._form.calibration), valid
 
 
 def random_crop(width: int, height: int, rng: np.random.Generator) -> Window:
@@ -162,8 +191,10 @@ def random_crop(width: int, height: int, rng: np.random.Generator) -> Window:
     return Window(int(rng.integers(width - wide + 1)), int(rng.integers(height - high + 1)), wide, high)
 
 
-def _unscaled(count: int) -> Calibration:
-    return Calibration((1.0,) * count, (0.0,) * count)
+def _thinned(data: NDArray[_T], valid: NDArray[np.bool_], most: int) -> NDArray[_T]:
+    """About ``most`` of the valid pixels of ``(bands, rows, cols)``, as ``(bands, 1, n)``."""
+    keep = np.flatnonzero(valid)[:: max(1, int(valid.sum()) // most)]
+    return data.reshape(len(data), 1, -1)[:, :, keep]
 
 
 def _channel(

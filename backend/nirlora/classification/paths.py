@@ -43,7 +43,8 @@ def predict_path(request: ClassifyPredictRequest) -> Path:
     """The CSV (of images) or GeoPackage (of parcels) that this request writes.
 
     Raises:
-        OptionError: Neither images nor parcels of a layer were given, or both.
+        OptionError: Neither images nor parcels of a layer were given, or both; or an option of parcels with
+            images.
         OutputError: It cannot be written, or is one of the inputs.
     """
     if request.images and (request.layer or request.parcels):
@@ -51,6 +52,11 @@ def predict_path(request: ClassifyPredictRequest) -> Path:
     if not request.images and not (request.layer and request.parcels):
         raise OptionError(
             "There is nothing to classify.", hint="Give --images FOLDER, or --layer RASTER --parcels FILE."
+        )
+    if request.images and request.class_field:
+        raise OptionError(
+            "--class-field is an option of parcels.",
+            hint="Leave it out; images are scored where their folders are named after the model's classes.",
         )
     source = named(request.images or split_path(request.parcels)[0])
     suffix, stem = (".csv", source.name) if source.is_dir() else (".gpkg", source.stem)

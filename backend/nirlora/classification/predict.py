@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from nirlora.bands import ChannelReader, InputTransform, check_reader
 from nirlora.classification.image_files import SUFFIXES, find_images
-from nirlora.classification.images import ImageSamples, bound_channels, check_images
+from nirlora.classification.image_fit import ImageFit
+from nirlora.classification.images import ImageSamples, check_images
 from nirlora.classification.loop import predict as predict_samples
 from nirlora.classification.parcels import ParcelSamples, usable
 from nirlora.classification.paths import predict_path
+from nirlora.classification.predictions import Predictions
 from nirlora.classification.samples import Samples, ViewSpec
-from nirlora.classification.scores import confusion_matrix, summarise_classes
 from nirlora.errors import InputError, OptionError
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.bundle import load_classifier
@@ -34,52 +35,11 @@ from nirlora.training.accelerator import make_accelerator
 from nirlora.vector.parcel_writer import copy_with_fields, free_name
 from nirlora.vector.parcels import open_parcels
 from nirlora.vector.polygons import class_texts
-from nirlora.vector.reading import read_layer
+from nirlora.vector.reading import read_layer, split_path
 from nirlora.versions import versions
 
 ProgressCallback = Callable[[Progress], None]
 PREDICTED, CONFIDENCE = "predicted", "confidence"
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Class probabilities ``(N, K)``; NaN in the rows of what could not be classified."""
-
-    probabilities: NDArray[np.float64]
-    classes: tuple[str, ...]
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Which have been classified ``(N,)``."""
-        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
-
-    @property
-    def values(self) -> NDArray[np.int64]:
-        """Class values ``(N,)``, -1 where unclassified."""
-        filled = np.nan_to_num(self.probabilities, nan=-1.0)
-        return np.where(self.known, filled.argmax(axis=1), -1)
-
-    @property
-    def names(self) -> NDArray[np.object_]:
-        """Class names ``(N,)``, None where unclassified."""
-        return np.array([self.classes[v] if v >= 0 else None for v in self.values], dtype=object)
-
-    @property
-    def confidence(self) -> NDArray[np.float64]:
-        """Probability of the class ``(N,)``, NaN where unclassified."""
-        return np.asarray(self.probabilities.max(axis=1))
-
-    def counts(self) -> dict[str, int]:
-        """How many of each class."""
-        return {name: int((self.values == v).sum()) for v, name in enumerate(self.classes)}
-
-    def scores(self, reference: Sequence[str | None]) -> dict[str, Any]:
-        """Scores against known classes; empty if none of them is one of the model's."""
-        number = {name: v for v, name in enumerate(self.classes)}
-        truth = np.array([number.get(name or "", -1) for name in reference], np.int64)
-        if not ((truth >= 0) & self.known).any():
-            return {}
-        return summarise_classes(confusion_matrix(truth, self.values, len(self.classes)), self.classes)
 
 
 @dataclass(frozen=True)
@@ -135,13 +95,16 @@ def predict(
     model, card = load_classifier(request.model, request.backbone)
     job = _Job(request, card, model, InputTransform.from_dict(card.transform), out, say)
     predictions, reference, warnings = _images(job) if request.images else _parcels(job)
+    metrics = predictions.scores(reference)
+    warnings += predictions.unscored(reference, "image" if request.images else "parcel")
+    warnings += _seen(job) if metrics else []
     say(Progress("classify", 1.0, "done"))
     return ClassifyPredictResult(
         out=str(out),
         classes=card.classes,
         counts=predictions.counts(),
         unclassified=int((~predictions.known).sum()),
-        metrics=predictions.scores(reference),
+        metrics=metrics,
         seconds=time.monotonic() - started,
         device=describe_device(device),
         warnings=tuple(dict.fromkeys(warnings)),
@@ -163,12 +126,16 @@ def _images(job: _Job) -> tuple[Predictions, list[str | None], list[str]]:
     def tick(number: int) -> None:
         job.say(Progress("prepare", 0.0, f"checking images, {number} of {len(files)}"))
 
-    form = check_images(files, bound_channels(job.transform, job.request.bands), tick)
+    request = job.request
+    scale, offset = request.reflectance_scale, request.reflectance_offset
+    fit = ImageFit(job.transform, request.bands, scale, offset, _dtype(job.card))
+    form = check_images(files, fit.bind, tick, every=True)
     samples = ImageSamples(files, form, job.transform, job.spec())
+    warnings = fit.check(files, samples, source.name, allow_mismatch=request.allow_mismatch)
     predictions = job.run(samples, range(len(files)), len(files))
     names = [path.relative_to(root).as_posix() for path in paths]
-    write_text(job.out, _csv(names, predictions, job.request.probabilities))
-    return predictions, _folders(root, paths, predictions.classes), []
+    write_text(job.out, _csv(names, predictions, request.probabilities))
+    return predictions, _folders(root, paths, predictions.classes), warnings
 
 
 def _folders(root: Path, paths: Sequence[Path], classes: Sequence[str]) -> list[str | None]:
@@ -226,3 +193,27 @@ def _parcels(job: _Job) -> tuple[Predictions, list[str | None], list[str]]:
     warnings += copy_with_fields(request.parcels, layer.name, job.out, fields)
     texts = class_texts(layer.columns[request.class_field]) if request.class_field else []
     return predictions, texts or [None] * found.features, warnings
+
+
+def _trained_on(card: ModelCard) -> list[dict[str, Any]]:
+    """What the card tells of the data of its training."""
+    return [layer for layer in card.training.get("layers", []) if isinstance(layer, dict)]
+
+
+def _dtype(card: ModelCard) -> str:
+    """Type of the images that a model was trained on, "" if it says none."""
+    return next((str(layer["dtype"]) for layer in _trained_on(card) if "dtype" in layer), "")
+
+
+def _seen(job: _Job) -> list[str]:
+    """A warning if what is scored are the images or parcels of the training."""
+    request = job.request
+    file = Path(request.images or split_path(request.parcels)[0]).resolve()
+    key, what = ("path", "images") if request.images else ("labels", "parcels")
+    known = {Path(str(layer.get(key, "")).split("|")[0]) for layer in _trained_on(job.card)}
+    if file not in known:
+        return []
+    return [
+        f"The model was trained on {what} of {file.name}; they count in the accuracy, which is too good by "
+        "that. The model's report has the accuracy of those held out."
+    ]
