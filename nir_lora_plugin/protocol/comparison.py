@@ -10,11 +10,11 @@ from .requests import LayerRef
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Train every adapter on the same split, several times, and set their scores and costs side by side.
+    """Train every adapter with the same seeds and set their scores and costs side by side.
 
     With ``test_layers`` all labels of ``layers`` train, and the maps of the test layers are scored; without,
-    a part of the labels is held out, the same for every adapter of a seed. The last weights count, so that
-    nothing is chosen by the labels that score.
+    a part of the labels is held out: another one for every seed, the same for every adapter. The last weights
+    count, so that nothing is chosen by the labels that score.
     """
 
     layers: Tuple[LayerRef, ...]
@@ -46,11 +46,12 @@ class CompareRow:
     adapter: str
     miou: Tuple[float, ...]  # one for each seed
     miou_mean: Optional[float]
-    miou_std: Optional[float]  # population deviation over the seeds
+    miou_std: Optional[float]  # population deviation over the seeds; over their splits too, where held out
     trainable_parameters: int  # head included
     adapter_parameters: int
     trainable_share: float  # of all parameters of the network, head included
-    seconds_per_step: float  # median; of the processor on a CPU, of the clock on other devices
+    # Median; of the processor on a CPU, of the clock on other devices; None: no run had two steps to time.
+    seconds_per_step: Optional[float]
     peak_memory_mb: float  # largest of the seeds; of the process on a CPU, of the device on others
     file_bytes: int
 

@@ -91,8 +91,19 @@ def test_the_table_has_the_best_first(cli, asked):
     done = cli("compare", "--layer", "a.tif")
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
     assert "time 1:01 min on cpu, 3 runs, 1 kept from before" in lines
+    assert any("processor s/step" in line for line in lines)
     assert lines[-2:] == ["lora 0.600 ± 0.100 2 5.00 0.250 512 1.50", "frozen - 0 4.00 0.100 400 1.00"]
     assert "warning: a note" in done.err
+
+
+def test_times_of_other_devices_are_those_of_the_clock(cli, monkeypatch):
+    rows = (ROW, dataclasses.replace(UNSCORED, seconds_per_step=None))
+    result = dataclasses.replace(RESULT, rows=rows, device="cuda:0 (NVIDIA)")
+    monkeypatch.setitem(vars(nirlora), "compare", lambda request, progress=None: result)
+    done = cli("compare", "--layer", "a.tif")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert not any("processor" in line for line in lines)
+    assert lines[-1] == "frozen - 0 4.00 - 400 1.00"
 
 
 def test_json(cli, asked):

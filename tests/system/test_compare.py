@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from training_field import make_field
 
 import nirlora
+from data.make_data import grid_transform, make_polygons, make_raster, pixel_box
+from nirlora.adapters import adapter_spec
+from nirlora.adapters.options import own_options
 from nirlora.comparison import run as comparison
-from nirlora.errors import LabelsError, OptionError, WorkerDied
+from nirlora.errors import LabelsError, NirLoraError, OptionError, WorkerDied
 from nirlora.protocol import CompareRequest, LayerRef
 
 
@@ -30,6 +36,10 @@ def request_(tmp_path):
         device="cpu",
         out=str(tmp_path / "compared"),
     )
+
+
+def box(row, col):
+    return pixel_box(grid_transform(), col, row, 9, 9)
 
 
 @pytest.fixture
@@ -85,6 +95,7 @@ def test_every_adapter_meets_every_seed_on_the_same_settings(request_, trained):
     assert records[0]["config"]["backbone"] == "vit-demo"
     assert records[0]["versions"]["nirlora"] == nirlora.__version__
     assert "revision" in records[0]
+    assert records[0]["tests"] == []
 
 
 def test_it_goes_on_where_it_stopped(request_, trained):
@@ -119,6 +130,10 @@ def test_test_layers_score_and_all_labels_train(request_, trained, tmp_path):
     train, tests = trained[0]
     assert train.val_fraction == 0.0
     assert [(t.layer, t.model) for t in tests] == [(test, train.out)]
+    record = json.loads(Path(request_.out, "records.jsonl").read_text().splitlines()[0])
+    (scored,) = record["tests"]
+    assert (scored["layer"]["path"], scored["layer"]["labels"]) == (str(other.raster), str(other.labels))
+    assert scored["class_field"] == "class"
 
 
 def test_what_cannot_work_is_refused_before_the_first_run(request_, trained):
@@ -135,9 +150,61 @@ def test_what_cannot_work_is_refused_before_the_first_run(request_, trained):
     assert trained == []
 
 
+def test_test_layers_are_opened_before_the_first_run(request_, trained, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = make_field(tmp_path / "other", name="other")
+    strange = make_polygons(tmp_path / "strange.gpkg", [(box(10, 10), {"class": "whale"})])
+    unfielded = make_polygons(tmp_path / "unfielded.gpkg", [(box(10, 10), {"kind": "soil"})])
+    red = make_raster(tmp_path / "red.tif", np.ones((96, 144), "uint16"), descriptions=("Red",))
+
+    def refused(raster, labels):
+        with pytest.raises(NirLoraError) as caught:
+            nirlora.compare(replace(request_, test_layers=(LayerRef(str(raster), str(labels)),)))
+        return caught.value.message
+
+    assert "nowhere.tif" in refused(tmp_path / "nowhere.tif", other.labels)
+    assert "nowhere.gpkg" in refused(other.raster, tmp_path / "nowhere.gpkg")
+    assert "class" in refused(other.raster, unfielded)
+    assert "none in common" in refused(other.raster, strange)
+    assert "No band is known to be near-infrared" in refused(red, other.labels)
+    assert trained == []
+
+
+def test_labels_found_beside_the_raster_count_and_a_folder_at_work_does_not(
+    request_, trained, tmp_path, monkeypatch
+):
+    beside = replace(request_, layers=(LayerRef(request_.layers[0].path),), seeds=1)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    nirlora.compare(beside)
+    (work / "notes.txt").write_text("made meanwhile")
+    assert nirlora.compare(beside).runs_kept == 2
+    labels = Path(request_.layers[0].labels)
+    os.utime(labels, ns=(0, labels.stat().st_mtime_ns + 1))
+    assert nirlora.compare(beside).runs_kept == 0
+
+
+def test_another_device_repeats_what_was_timed_on_the_first(request_, trained, monkeypatch):
+    chosen = replace(request_, device="auto", seeds=1)
+    monkeypatch.setattr(comparison, "resolve_device", lambda name: torch.device("cpu"))
+    first = nirlora.compare(chosen)
+    assert {t.device for t, _ in trained} == {"cpu"}
+    assert "| processor s a step |" in Path(first.table).read_text()
+    monkeypatch.setattr(comparison, "resolve_device", lambda name: torch.device("mps"))
+    second = nirlora.compare(chosen)
+    assert second.runs_kept == 0
+    assert {t.device for t, _ in trained[2:]} == {"mps"}
+    assert "| s a step |" in Path(second.table).read_text()
+
+
 def test_real_runs(request_):
     """In processes of their own; the models are thrown away, what they cost is kept."""
     result = nirlora.compare(replace(request_, seeds=1))
+    records = [json.loads(line) for line in Path(result.records).read_text().splitlines()]
+    assert [r["labels"] for r in records] == [[request_.layers[0].labels]] * 2
+    defaults = own_options(adapter_spec("vpt-deep").defaults)
+    assert [r["adapter_options"] for r in records] == [{}, {**defaults, "prompts": 2}]
     for row in result.rows:
         (miou,) = row.miou
         assert 0 <= miou <= 1

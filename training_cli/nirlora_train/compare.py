@@ -130,7 +130,7 @@ def compare(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train every adapter on the same split, several times, and compare scores and costs.
+    """Train every adapter with the same seeds, each with a split of its own, and compare scores and costs.
 
     Give the same command again to go on after an interruption: finished runs are kept.
     """

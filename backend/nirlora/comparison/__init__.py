@@ -1,1 +1,1 @@
-"""Adapters side by side: the same split, steps and seeds; scores and costs in one table and plot."""
+"""Adapters side by side: the same seeds and steps, with each seed the same split; one table and plot."""

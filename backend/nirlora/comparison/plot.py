@@ -20,13 +20,13 @@ _WIDE = 20.0  # times the smallest value: a linear axis would show that as nothi
 _ROOM = 1.45  # times the longest bar, for its value
 
 
-def write_plot(path: Path, rows: Sequence[CompareRow], title: str) -> None:
+def write_plot(path: Path, rows: Sequence[CompareRow], title: str, clock: str) -> None:
     """Draw the rows, the best mIoU on top, into a PNG; whole or not at all.
 
     Raises:
         OutputError: It cannot be written.
     """
-    figure = draw(rows, title)
+    figure = draw(rows, title, clock)
     part = path.with_name(path.name + ".part")
     try:
         figure.savefig(part, format="png", dpi=130)
@@ -37,15 +37,18 @@ def write_plot(path: Path, rows: Sequence[CompareRow], title: str) -> None:
         ) from error
 
 
-def draw(rows: Sequence[CompareRow], title: str) -> Figure:
-    """Five panels: mIoU with every seed, share of parameters trained, time a step, memory, file."""
+def draw(rows: Sequence[CompareRow], title: str, clock: str) -> Figure:
+    """Five panels: mIoU with every seed, share of parameters trained, time a step, memory, file.
+
+    ``clock`` says which time that is.
+    """
     ordered = sorted(rows, key=lambda r: r.miou_mean if r.miou_mean is not None else -1.0)
     figure = Figure(figsize=(13, 1.3 + 0.34 * len(ordered)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 5, sharey=True, width_ratios=(2.2, 1, 1, 1, 1))
     _scores(panels[0], ordered)
     _bars(panels[1], [100 * r.trainable_share for r in ordered], "trained, % of all")
-    _bars(panels[2], [r.seconds_per_step for r in ordered], "seconds a step")
+    _bars(panels[2], [_or_nan(r.seconds_per_step) for r in ordered], clock)
     _bars(panels[3], [r.peak_memory_mb for r in ordered], "peak memory, MB")
     _bars(panels[4], [r.file_bytes / 1e6 for r in ordered], "file, MB")
     panels[0].set_yticks(range(len(ordered)), [r.adapter for r in ordered])
@@ -77,6 +80,10 @@ def _bars(axes: Axes, values: Sequence[float], label: str) -> None:
     axes.set_xlabel(label, color=_INK)
     _plain(axes)
     axes.spines["bottom"].set_visible(False)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:

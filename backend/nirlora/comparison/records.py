@@ -13,21 +13,23 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from nirlora.comparison.stamps import stamp_files
 from nirlora.comparison.variants import Variant
 from nirlora.errors import InputError, OutputError
 from nirlora.models.archive import strict_json
 from nirlora.protocol import EvaluateRequest, TrainRequest, to_dict
 from nirlora.versions import versions
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+
 
 def run_key(train: TrainRequest, tests: Iterable[EvaluateRequest]) -> str:
     """Hash of everything that a run's outcome depends on: settings and, by size and date, the files."""
     tests = tuple(tests)
-    layers = (*train.layers, *(test.layer for test in tests))
     content = {
         "train": to_dict(replace(train, out="", resume=False)),
         "tests": [to_dict(replace(test, model="")) for test in tests],
-        "files": [_stamp(path) for layer in layers for path in (layer.path, layer.labels)],
+        "files": stamp_files(train, tests),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -75,8 +77,14 @@ def append_record(path: Path, record: dict[str, Any]) -> None:
         ) from error
 
 
-def make_record(key: str, variant: Variant, train: TrainRequest, result: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a run: where it came from, its settings, scores and costs."""
+def make_record(
+    key: str,
+    variant: Variant,
+    train: TrainRequest,
+    tests: Iterable[EvaluateRequest],
+    result: dict[str, Any],
+) -> dict[str, Any]:
+    """What is kept of a run: where it came from, its settings, what it was scored on, scores and costs."""
     return {
         "key": key,
         "adapter": variant.label,
@@ -85,27 +93,30 @@ def make_record(key: str, variant: Variant, train: TrainRequest, result: dict[st
         "revision": revision(),
         "versions": versions(),
         "config": to_dict(train),
+        "tests": [to_dict(test) for test in tests],
         **result,
     }
 
 
-def revision() -> str:
-    """Commit of the checkout that this package runs from, ``+`` where files differ from it; else ``""``."""
-    folder = Path(__file__).resolve().parent
+def revision(package: Path = _PACKAGE) -> str:
+    """Commit of the checkout that this package is a part of, ``+`` where files differ from it; else ``""``.
+
+    An installed copy that only lies in a checkout, as in its ``.venv``, is of no commit.
+    """
+    if not _git(package, "ls-files", "--error-unmatch", "__init__.py"):
+        return ""
+    commit = _git(package, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
+    new = _git(package, "ls-files", "--others", "--exclude-standard")
+    return commit.removesuffix("+") + "+" if commit and new else commit
+
+
+def _git(folder: Path, *words: str) -> str:
+    """What git says of a folder; ``""`` without git, or where it refuses."""
     git = shutil.which("git")
     if git is None:
         return ""
-    asked = [git, "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    done = subprocess.run([git, "-C", str(folder), *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _stamp(path: str) -> list[Any]:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return [path]
-    return [path, found.st_size, found.st_mtime_ns]
 
 
 def _drop_broken_tail(file: Any) -> None:

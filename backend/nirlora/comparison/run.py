@@ -12,9 +12,10 @@ from typing import Any
 from nirlora.comparison.plot import write_plot
 from nirlora.comparison.process import run_in_process
 from nirlora.comparison.records import append_record, make_record, read_records, run_key
-from nirlora.comparison.table import make_row, markdown
+from nirlora.comparison.references import check_references
+from nirlora.comparison.table import clock_words, make_row, markdown
 from nirlora.comparison.variants import Variant, choose
-from nirlora.errors import LabelsError, OptionError, OutputPathError
+from nirlora.errors import OptionError, OutputPathError
 from nirlora.inference.devices import describe_device, resolve_device
 from nirlora.models.backbones import backbone_spec
 from nirlora.models.segmenter import parameter_counts
@@ -65,6 +66,7 @@ def compare(request: CompareRequest, progress: ProgressCallback | None = None) -
     name, _ = resolve_backbone(request.backbone or DEFAULT_BACKBONE)
     variants, notes = choose(request.adapters, backbone_spec(name).family)
     device = resolve_device(request.device)
+    request = replace(request, device=str(device))  # "auto" may be another one when it goes on
     folder = _folder(request)
     runs = _runs(request, variants, folder)
     _check(runs)
@@ -78,9 +80,10 @@ def compare(request: CompareRequest, progress: ProgressCallback | None = None) -
             if not request.keep_models:
                 Path(run.train.out).unlink(missing_ok=True)
     rows = tuple(make_row(v.label, [kept[run.key] for run in runs if run.variant is v]) for v in variants)
+    clock = clock_words(str(device))
     table, plot = folder / "table.md", folder / "plot.png"
-    table.write_text(markdown(rows), encoding="utf-8")
-    write_plot(plot, rows, f"{name.split(':')[0]}, {request.steps} steps, {request.seeds} seeds")
+    table.write_text(markdown(rows, clock), encoding="utf-8")
+    write_plot(plot, rows, f"{name.split(':')[0]}, {request.steps} steps, {request.seeds} seeds", clock)
     warnings = dict.fromkeys([*notes, *(w for run in runs for w in kept[run.key]["warnings"])])
     return CompareResult(
         rows=rows,
@@ -154,24 +157,21 @@ def _test_request(request: CompareRequest, layer: LayerRef) -> EvaluateRequest:
 def _check(runs: list[Run]) -> None:
     """Refuse now what would fail in the middle of the night: the data, and every variant's network."""
     checked: set[str] = set()
-    for test in runs[0].tests:
-        if not test.layer.labels:
-            raise LabelsError(
-                f"There are no labels to score {test.layer.path} with.",
-                hint="Give one --test-labels for each --test-layer.",
-            )
     for run in runs:
         if run.variant.label not in checked:
             checked.add(run.variant.label)
             with ExitStack() as stack:
-                parameter_counts(prepare(run.train, stack).config)
+                setup = prepare(run.train, stack)
+                if run is runs[0]:
+                    check_references(run.tests, setup)
+                parameter_counts(setup.config)
 
 
 def _carry_out(run: Run, say: Callable[[str, float, str], None]) -> dict[str, Any]:
     checkpoint = output_paths(run.train).checkpoint
     result = run_in_process(run.train, run.tests, say)
     checkpoint.unlink(missing_ok=True)
-    return make_record(run.key, run.variant, run.train, result)
+    return make_record(run.key, run.variant, run.train, run.tests, result)
 
 
 def _reporter(say: ProgressCallback, number: int, total: int, run: Run) -> Callable[[str, float, str], None]:

@@ -34,25 +34,30 @@ from nirlora.training.run import train
 
 
 class StepClock:
-    """Time between the steps that a training reports: of the clock, and of the processor."""
+    """Time between the steps that a training on ``device`` reports: of the clock, and of the processor."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._wall: list[float] = []
         self._processor: list[float] = []
 
     def tick(self) -> None:
-        """A step is done."""
+        """A step is done, on the device too, which is handed its work and does it later."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        elif self._device.type == "mps":
+            torch.mps.synchronize()
         self._wall.append(time.perf_counter())
         self._processor.append(time.process_time())
 
-    def medians(self) -> tuple[float, float]:
-        """Seconds a step, of the clock and of the processor; 0 where there were too few steps."""
+    def medians(self) -> tuple[float | None, float | None]:
+        """Seconds a step, of the clock and of the processor; None where there were too few steps."""
         return _median_step(self._wall), _median_step(self._processor)
 
 
-def _median_step(times: Sequence[float]) -> float:
+def _median_step(times: Sequence[float]) -> float | None:
     gaps = [b - a for a, b in pairwise(times)]
-    return statistics.median(gaps) if gaps else 0.0
+    return statistics.median(gaps) if gaps else None
 
 
 def run(
@@ -62,13 +67,15 @@ def run(
 
     Returns:
         JSON-ready: ``metrics``, ``seconds``, ``seconds_per_step`` and ``processor_seconds_per_step``
-        (medians), ``peak_memory_mb`` (of the device, on a CPU of the process), ``file_bytes``, parameter
-        counts, ``device``.
+        (medians; None of a run that was resumed too near to its end), ``peak_memory_mb`` (of the device, on a
+        CPU of the process), ``file_bytes``, parameter counts, ``device``; and as the model's card has them,
+        ``labels`` of the layers and all ``adapter_options``, defaults included.
 
     Raises:
         NirLoraError: The training or scoring failed.
     """
-    clock, started = StepClock(), time.monotonic()
+    device = resolve_device(request.device)
+    clock, started = StepClock(device), time.monotonic()
 
     def progress(message: Progress) -> None:
         if message.stage == "train":
@@ -76,7 +83,7 @@ def run(
         say(message)
 
     result = train(request, progress)
-    seconds, peak = time.monotonic() - started, peak_memory_mb(resolve_device(request.device))
+    seconds, peak = time.monotonic() - started, peak_memory_mb(device)
     wall, processor = clock.medians()
     model, card = load_segmenter(result.model)
     counts = model.num_parameters()
@@ -92,6 +99,8 @@ def run(
         "trainable_parameters": counts["trainable"],
         "total_parameters": counts["total"],
         "device": result.device,
+        "labels": [layer["labels"] for layer in card.training["layers"]],
+        "adapter_options": card.model.adapter_options,
         "warnings": [w for w in result.warnings if "to resume from" not in w],
     }
 
