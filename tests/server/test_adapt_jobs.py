@@ -93,16 +93,32 @@ def test_a_killed_worker_fails_it_and_resuming_asks_for_the_rest(backend, field)
     assert backend.finish(again["id"])["state"] == "cancelled"
 
 
-def test_out_of_memory_halves_the_batch_and_keeps_the_chips_of_a_step(monkeypatch):
+@pytest.fixture
+def tried(monkeypatch):
+    """What is tried on a device that has room for batches of four with mae, for none with dino."""
     tried = []
 
     def adapt(request, progress):
         tried.append((request.batch, request.accumulate))
-        if request.batch > 4:
+        if request.batch > 4 or request.objective == "dino":
             raise DeviceError("cuda:0 ran out of memory.") from torch.OutOfMemoryError("full")
         return AdaptResult("b", "", "mae", ("nir",), 1, {}, 1.0, "cuda:0", 1, 1, "", (), {})
 
     monkeypatch.setattr(api, "adapt", adapt)
+    return tried
+
+
+@pytest.mark.parametrize(
+    ("batch", "attempts"), [(8, [(8, 1), (4, 2), (2, 4)]), (3, [(3, 1), (2, 2)]), (2, [(2, 1)])]
+)
+def test_out_of_memory_never_asks_for_a_batch_that_dino_refuses(tried, batch, attempts):
+    request = tiny_adaptation(Path("a.tif"), batch=batch, objective="dino")
+    with pytest.raises(DeviceError, match="out of memory"):
+        execute("adapt", to_dict(request), Reporter(lambda p: None, lambda r: None), WarmModel())
+    assert tried == attempts
+
+
+def test_out_of_memory_halves_the_batch_and_keeps_the_chips_of_a_step(tried):
     request = tiny_adaptation(Path("a.tif"), batch=16)
     changed = []
     result = execute("adapt", to_dict(request), Reporter(lambda p: None, changed.append), WarmModel())

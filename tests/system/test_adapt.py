@@ -20,6 +20,7 @@ import nirlora
 from data.make_data import make_raster
 from nirlora.errors import (
     BandsError,
+    DeviceError,
     MismatchError,
     ModelError,
     NirLoraError,
@@ -160,6 +161,9 @@ def test_going_on_with_an_adapted_backbone_keeps_its_history(field, tmp_path):
     assert card.history[1]["start"]["source"] == first.backbone
     assert card.history[1]["start"]["sha256"] == describe(first.backbone)["sha256"]
     assert card.history[1]["patch_embedding"] == "frozen"  # its channels are not new to it
+    assert [(run["rank"], run["alpha"]) for run in card.history] == [(0, 0.0), (4, 1.0)]  # all: no LoRA
+    whole = replace(request_for(field, backbone=first.backbone, pretrained=True), unfreeze="all")
+    assert nirlora.plan_adaptation(whole)["patch_embedding"] == "train"
     before, after = state_of(first), state_of(second)
     assert torch.equal(before["patch_embed.proj.weight"], after["patch_embed.proj.weight"])
     assert torch.equal(before["pos_embed"], after["pos_embed"])
@@ -255,6 +259,25 @@ def test_a_loss_that_is_no_number_stops_it_without_a_result(field, tmp_path):
     assert not (tmp_path / "field.nirlora-backbone").exists()
 
 
+@pytest.mark.parametrize(
+    ("objective", "batch", "said"),
+    [
+        ("dino", 2, "Use a smaller --chip-px, or --device cpu."),
+        ("dino", 3, "Use --batch 2 --accumulate 2, a smaller --chip-px, or --device cpu."),
+        ("mae", 2, "Use --batch 1 --accumulate 2, a smaller --chip-px, or --device cpu."),
+        ("mae", 1, "Use a smaller --chip-px, or --device cpu."),
+    ],
+)
+def test_out_of_memory_names_what_can_be_asked_for(field, monkeypatch, objective, batch, said):
+    def full(*_):
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr("nirlora.adaptation.run.pretrain", full)
+    with pytest.raises(DeviceError, match=f"out of memory with batches of {batch} chips") as caught:
+        nirlora.adapt(request_for(field, objective=objective, batch=batch))
+    assert caught.value.hint == said
+
+
 def test_one_seed_one_backbone(field, tmp_path):
     a, b = (nirlora.adapt(request_for(field, out=str(tmp_path / name), steps=3)) for name in "ab")
     other = nirlora.adapt(request_for(field, out=str(tmp_path / "c"), steps=3, seed=1))
@@ -344,6 +367,9 @@ def test_pixels_without_values_are_neither_seen_nor_drawn(tmp_path):
         ({"backbone": "no.nirlora-backbone"}, WeightsUnavailable, "no file or folder"),
         ({"out": "/nowhere/b"}, OutputError, "no folder"),
         ({"decoder": "gone.pth"}, WeightsUnavailable, "--decoder"),
+        ({"decoder": "gone.pth", "objective": "dino"}, OptionError, "no use for --decoder"),
+        ({"unfreeze": "all", "patch_embedding": "freeze"}, OptionError, "forbids --patch-embedding freeze"),
+        ({"patch_embedding": "freeze"}, OptionError, "the default with random weights"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words(field, tmp_path, changes, error, said):

@@ -115,6 +115,19 @@ def test_views_are_turned_mirrored_and_in_other_light():
     np.testing.assert_allclose(lit, gain * plain + offset, atol=1e-5)
 
 
+def test_a_view_is_seldom_of_nothing():
+    """A sixteenth of the chip is valid, in a corner: most of its small parts show nothing."""
+    valid = np.zeros((64, 64), bool)
+    valid[:16, :16] = True
+    x = valid.astype(np.float32)[None]
+    rng = np.random.default_rng(0)
+    local = [view((x, valid), spec(32, (0.05, 0.32)), rng)[1].any() for _ in range(200)]
+    assert np.mean(local) > 0.98
+    blank, nothing = view((0 * x, np.zeros_like(valid)), spec(32), rng)  # no endless search
+    assert not blank.any()
+    assert not nothing.any()
+
+
 def test_invalid_pixels_stay_zero_in_other_light():
     valid = np.ones((16, 16), bool)
     valid[:8] = False
@@ -130,15 +143,21 @@ def test_a_patch_with_one_invalid_pixel_is_invalid():
     assert patch_validity(valid, 4).tolist() == [True, False, True, True, True, True]
 
 
-def test_mae_sees_valid_patches_first_and_counts_no_invalid_one(tmp_path):
-    rng = np.random.default_rng(0)
-    valid = np.zeros(64, bool)
-    valid[:20] = True
-    keep = visible_patches(valid, 0.75, rng)
-    assert len(keep) == 16
-    assert valid[keep].all()
+@pytest.mark.parametrize("ratio", [0.1, 0.6, 0.75, 0.95])
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 16, 20, 32, 63, 64])
+def test_the_share_that_is_hidden_holds_of_the_valid_patches(count, ratio):
+    """As many places in every image, and of the valid patches the share that was asked for."""
+    rng = np.random.default_rng(count)
+    valid = np.arange(64) < count
+    keep = visible_patches(valid, ratio, rng)
+    assert len(keep) == int(64 * (1 - ratio))
     assert (np.diff(keep) > 0).all()
-    assert len(visible_patches(np.zeros(16, bool), 0.75, rng)) == 4  # it must see something
+    assert valid[keep].sum() == min(count, max(1, int(count * (1 - ratio))))
+    assert count < 2 or valid[keep].sum() < count  # something is left to be drawn
+
+
+def test_mae_counts_no_invalid_patch(tmp_path):
+    rng = np.random.default_rng(0)
     values = rng.integers(1000, 3000, (64, 64)).astype("uint16")
     values[:, 40:] = 0
     pool, _ = rasters(tmp_path, values)
@@ -149,7 +168,7 @@ def test_mae_sees_valid_patches_first_and_counts_no_invalid_one(tmp_path):
         whole = (blocks != 0).all(1)  # no valid value is exactly 0 here
         assert not target[keep].any()
         assert whole[target].all()
-        assert target.sum() == whole.sum() - 16
+        assert target.sum() == whole.sum() - whole.sum() // 4
 
 
 @pytest.mark.parametrize("count", [1, 5, 20, 60])
@@ -162,6 +181,13 @@ def test_block_masks_hide_as_much_as_asked_in_few_pieces(count):
     if count == 20:  # blocks: a hidden patch mostly has a hidden neighbour
         beside = [(m[:, 1:] & m[:, :-1]).sum() / max(m.sum(), 1) for m in masks]
         assert np.mean(beside) > 0.4
+
+
+def test_a_large_block_mask_is_filled_though_many_rectangles_do_not_fit():
+    """Ten tries for each piece, as in iBOT, not for all of them together."""
+    rng = np.random.default_rng(0)
+    sizes = [block_mask((24, 24), 288, rng).sum() for _ in range(30)]
+    assert np.mean(sizes) > 0.98 * 288
 
 
 def test_half_of_the_images_are_masked_by_a_tenth_to_a_half_and_never_where_invalid():

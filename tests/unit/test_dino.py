@@ -161,6 +161,20 @@ def test_the_teacher_shares_what_does_not_train_and_owns_what_does():
     assert any("lora_A" in n for n in made.saved_names() if n.startswith("teacher."))
 
 
+def test_the_teacher_neither_trains_nor_gets_gradients():
+    made = objective()
+    assert made.train() is made
+    assert made.backbone.training
+    assert made.head.training
+    assert not any(m.training for part in (made.teacher, made.teacher_head) for m in part.modules())
+    made(batch(), 0.5)["loss"].backward()
+    followers = dict(made.teacher.named_parameters(remove_duplicate=False))
+    trained = [n for n, p in made.backbone.named_parameters() if p.requires_grad]
+    assert all(made.backbone.get_parameter(n).grad is not None for n in trained)
+    assert all(followers[n].grad is None for n in trained)
+    assert all(p.grad is None for p in made.teacher_head.parameters())
+
+
 def test_the_teacher_is_the_running_mean_of_the_factors():
     made = objective()
     name = "net.blocks.0.attn.qkv.q.lora_B.default.weight"

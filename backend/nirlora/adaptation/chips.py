@@ -17,6 +17,7 @@ from nirlora.training.augment import AugmentConfig, jitter, orient
 
 _TRIES = 8
 _ENOUGH = 0.9  # share of a chip that should be valid; the best of some tries counts
+_PARTS = 32  # of a chip, drawn until one shows something
 _ASPECT = (3 / 4, 4 / 3)
 
 Image = tuple[NDArray[np.float32], NDArray[np.bool_]]  # (C, h, w) standardised, validity (h, w)
@@ -70,9 +71,15 @@ class ChipSource:
 
 
 def view(chip: Image, spec: ViewSpec, rng: np.random.Generator) -> Image:
-    """A random part of a chip at another size, turned, mirrored and in other light."""
+    """A random part of a chip at another size, turned, mirrored and in other light.
+
+    A part without a valid pixel, of which nothing can be learnt, is drawn again a number of times.
+    """
     x, valid = chip
-    rows, cols = _part(valid.shape, spec.scale, rng)
+    for _ in range(_PARTS):
+        rows, cols = _part(valid.shape, spec.scale, rng)
+        if valid[rows, cols].any():
+            break
     x, valid = resample(x[:, rows, cols], valid[rows, cols], (spec.side_px, spec.side_px))
     if spec.augment.gain or spec.augment.offset:
         mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)

@@ -90,6 +90,13 @@ class DinoObjective(Objective):
             "entropy": entropy,
         }
 
+    def train(self, mode: bool = True) -> DinoObjective:
+        """Only the student trains: the teacher never drops anything."""
+        super().train(mode)
+        self.teacher.eval()
+        self.teacher_head.eval()
+        return self
+
     def before_step(self, fraction: float) -> None:
         """Hold the head's last layer still at the start of a run."""
         if fraction < _STILL_SHARE:

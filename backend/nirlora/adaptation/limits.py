@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nirlora.errors import OptionError
 from nirlora.protocol import AdaptRequest
 from nirlora.training.limits import check_numbers
@@ -44,7 +46,7 @@ def check_request(request: AdaptRequest) -> None:
                 f"{option} is {value!r}, expected {' or '.join(words)}.", hint="Leave it out for the default."
             )
     check_numbers(request, _LIMITS)
-    if request.objective == "dino" and request.batch < 2:
+    if request.batch < least_batch(request):
         raise OptionError(
             "--objective dino compares the chips of a batch and needs at least 2 of them, got --batch 1.",
             hint="Use --batch 2 or more, or --objective mae.",
@@ -54,3 +56,16 @@ def check_request(request: AdaptRequest) -> None:
             f"--objective dino draws nothing and has no use for --decoder {request.decoder}.",
             hint="Leave --decoder out, or use --objective mae.",
         )
+
+
+def least_batch(request: AdaptRequest) -> int:
+    """Chips that a batch must have; ``dino`` compares them."""
+    return 2 if request.objective == "dino" else 1
+
+
+def with_smaller_batch(request: AdaptRequest) -> AdaptRequest:
+    """With half the batch and about as many chips per step; unchanged where a batch cannot be smaller."""
+    batch = max(least_batch(request), request.batch // 2)
+    if batch == request.batch:
+        return request
+    return replace(request, batch=batch, accumulate=request.accumulate * 2)

@@ -12,16 +12,20 @@ _ASPECT = 0.3
 
 
 def visible_patches(valid: NDArray[np.bool_], ratio: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (K,) of the patches that MAE's encoder sees, in order; invalid ones only when it must.
+    """Indices (K,) of the patches that MAE's encoder sees, in order.
+
+    K follows from L alone, so that images can be stacked: of the valid patches all but ``ratio`` are seen,
+    and invalid ones (at the mean where they have no value, as in every map that is drawn) make up the number.
 
     Args:
         valid: (L,).
-        ratio: Share that is hidden.
+        ratio: Share that is hidden, of all patches and of the valid ones.
         rng: Source of randomness.
     """
-    count = max(1, int(len(valid) * (1 - ratio)))
+    count, valids = max(1, int(len(valid) * (1 - ratio))), int(valid.sum())
+    seen = min(valids, max(1, int(valids * (1 - ratio))))
     order = np.argsort(rng.random(len(valid)) + ~valid)  # valid ones first, in random order
-    return np.sort(order[:count])
+    return np.sort(np.concatenate([order[:seen], order[valids : valids + count - seen]]))
 
 
 def block_mask(
@@ -33,7 +37,7 @@ def block_mask(
         grid: (rows, cols).
         count: Patches to hide.
         rng: Source of randomness.
-        tries: Rectangles tried before giving up on more.
+        tries: Rectangles tried for each piece before giving up on more.
     """
     rows, cols = grid
     mask = np.zeros(grid, bool)
@@ -48,6 +52,7 @@ def block_mask(
         block = mask[top : top + height, start : start + width]
         if 0 < block.size - block.sum() <= left:
             block[:] = True
+            failures = 0
         else:
             failures += 1
     return mask

@@ -10,6 +10,7 @@ import torch
 
 from nirlora.adaptation import explora
 from nirlora.adaptation.features import FeatureLook, feature_picture, read_looks
+from nirlora.adaptation.limits import with_smaller_batch
 from nirlora.adaptation.loop import LoopConfig, pretrain
 from nirlora.adaptation.objective import Objective
 from nirlora.adaptation.paths import Paths, output_paths
@@ -114,11 +115,12 @@ def _pretrain(
     try:
         return pretrain(objective, batches, config, make_accelerator(device), state, say)
     except torch.OutOfMemoryError as error:
-        batch, times = max(1, request.batch // 2), request.accumulate * 2
+        less = with_smaller_batch(request)
+        option = f"--batch {less.batch} --accumulate {less.accumulate}, " if less != request else ""
         raise DeviceError(
             f"{describe_device(device)} ran out of memory with batches of {request.batch} chips of "
             f"{setup.recipe.input_px} px.",
-            hint=f"Use --batch {batch} --accumulate {times}, a smaller --chip-px, or --device cpu.",
+            hint=f"Use {option}a smaller --chip-px, or --device cpu.",
         ) from error
     finally:
         pool.close()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from nirlora import api
+from nirlora.adaptation.limits import with_smaller_batch
 from nirlora.errors import DeviceError
 from nirlora.inference.segment import segment
 from nirlora.jobs.kinds import job_kind
@@ -64,16 +65,13 @@ def execute(kind: str, data: dict[str, Any], report: Reporter, warm: WarmModel) 
 
 def _train(request: TrainRequest, report: Reporter) -> TrainResult:
     def halved(request: TrainRequest) -> TrainRequest:
-        return replace(request, batch=request.batch // 2)
+        return replace(request, batch=max(1, request.batch // 2))
 
     return _as_memory_allows(api.train, request, halved, report)
 
 
 def _adapt(request: AdaptRequest, report: Reporter) -> AdaptResult:
-    def halved(request: AdaptRequest) -> AdaptRequest:  # as many chips per step as before
-        return replace(request, batch=request.batch // 2, accumulate=request.accumulate * 2)
-
-    return _as_memory_allows(api.adapt, request, halved, report)
+    return _as_memory_allows(api.adapt, request, with_smaller_batch, report)
 
 
 def _as_memory_allows(
@@ -89,15 +87,16 @@ def _as_memory_allows(
             result = job(request, report.progress)
             return replace(result, warnings=result.warnings + notes)
         except DeviceError as error:
+            smaller = halved(request)
             # A resumed run must go on as it was.
             if (
                 not isinstance(error.__cause__, torch.OutOfMemoryError)
-                or request.batch == 1
+                or smaller == request
                 or request.resume
             ):
                 raise
             message = error.message
-        request = halved(request)
+        request = smaller
         notes = (*notes, f"{message} Went on with batches of {request.batch}.")
         report.changed(to_dict(request))
         gc.collect()
