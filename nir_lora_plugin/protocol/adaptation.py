@@ -37,7 +37,7 @@ class AdaptRequest:
     accumulate: int = 1  # batches per optimiser step
     steps: int = 0  # 0: chosen from the valid area
     max_seconds: float = 0.0  # 0: no limit; the schedule anneals to its end within it
-    learning_rate: float = 0.0  # 0: chosen from objective, backbone and what trains
+    learning_rate: float = 0.0  # peak, of backbone, decoder and heads; 0: chosen from objective and width
     seed: int = 0
     device: str = "auto"
     resume: bool = False

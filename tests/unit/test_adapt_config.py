@@ -56,6 +56,15 @@ def test_a_backbone_that_knows_something_waits_for_a_random_head():
     assert recipe(decoder="mae.pth").backbone_warmup > 0  # whether it starts random, its weights tell
 
 
+def test_rates_follow_objective_and_width_and_nothing_else():
+    assert recipe(BackboneSize(16, 768, 12)).rate == 4e-4
+    assert recipe(BackboneSize(16, 192, 12), objective="dino").rate == pytest.approx(4e-4)
+    assert (recipe().new_rate, recipe(objective="dino").new_rate) == (2e-3, 5e-4)
+    assert recipe(batch=64, accumulate=4, unfreeze="all").rate == recipe().rate
+    made = recipe(learning_rate=1e-5)
+    assert made.rate == made.new_rate == 1e-5
+
+
 def test_who_decays_and_who_moves_how_fast():
     torch.manual_seed(0)
     backbone = build_backbone("vit-demo")
