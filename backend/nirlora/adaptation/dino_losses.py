@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nirlora.adaptation.heads import in_float32
+
 STUDENT_TEMPERATURE = 0.1
 
 
@@ -79,7 +81,7 @@ def koleo_loss(features: Tensor) -> Tensor:
         return features.sum() * 0.0
     z = functional.normalize(features.float(), dim=-1, eps=1e-8)
     # In bf16 the cosines of near features are alike, and the nearest could not be told.
-    with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
+    with torch.no_grad(), in_float32(z):
         similar = z @ z.T
         similar.fill_diagonal_(-2.0)
         nearest = similar.argmax(1)

@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def in_float32(x: Tensor) -> torch.autocast:
+    """A context without autocast on the device of ``x``; a plan's tensors, on ``meta``, have none."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
 class DinoHead(nn.Module):
     """Three linear layers, a normalised bottleneck, and one weight-normalised vector per prototype.
 
@@ -41,7 +46,7 @@ class DinoHead(nn.Module):
         """(..., d) to scores (..., K)."""
         z = functional.normalize(self.mlp(features).float(), dim=-1, eps=1e-6)
         weight = self.gain * functional.normalize(self.direction, dim=-1)
-        with torch.autocast(z.device.type, enabled=False):  # temperatures of 0.04 divide them
+        with in_float32(z):  # temperatures of 0.04 divide them
             return functional.linear(z, weight)
 
     def last_layer(self) -> tuple[nn.Parameter, ...]:
