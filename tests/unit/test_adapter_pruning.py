@@ -58,7 +58,7 @@ def test_masked_tokens_and_segments_are_zero():
     prompts.token_mask[2] = 0.0
     prompts.segment_mask[3, 5] = 0.0
     with torch.no_grad():
-        shown = prompts()
+        shown = prompts.eval()(1)[0]
     assert not shown[2].any()
     assert not shown[3, 15:18].any()  # 48 channels in 16 segments of 3
     assert torch.equal(shown[3, :15], prompts.tokens[3, :15])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -319,3 +320,20 @@ def test_real_rasters(folder, name, nodata, rotated):
     np.testing.assert_array_equal(values, data)
     np.testing.assert_array_equal(valid, (data != nodata).all(axis=0))
     assert valid.mean() == (1 if rotated else pytest.approx(0.41, abs=0.05))
+
+
+def test_rasters_without_a_place_are_opened_quietly_by_many_threads_at_once(tmp_path):
+    """Filters of warnings are the process's: one thread must not end another's."""
+    path = tmp_path / "image.png"
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(path, "w", driver="PNG", width=8, height=8, count=1, dtype="uint8") as file,
+    ):
+        file.write(np.ones((1, 8, 8), np.uint8))
+
+    def width(_: int) -> int:
+        with open_raster(path) as source:
+            return source.width
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(width, range(800))) == [8] * 800

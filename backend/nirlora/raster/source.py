@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ _SAYS_SPECTRAL = re.compile(
 )
 _PROBES, _PROBE_PX = 5, 64  # windows a side that tell an alpha band from a mislabelled one, and their size
 _OPAQUE_SHARE = 0.9
+_FILTERS = threading.Lock()  # those of warnings are the process's, and images are opened in many threads
 
 
 def open_raster(ref: LayerRef | str | Path) -> RasterSource:
@@ -227,7 +229,7 @@ def _open(path: str) -> Any:
     if not virtual and not Path(path).exists():
         raise RasterError(f"There is no file {path}.", hint="Check the path of the raster.")
     try:
-        with warnings.catch_warnings():
+        with _FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
     except (RasterioError, CRSError, UnicodeDecodeError) as error:  # the last one of damaged databases
