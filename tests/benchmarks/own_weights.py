@@ -150,7 +150,11 @@ def write_table(options: Namespace) -> None:
                 rows.append({"method": method, "start": start, "set": name, "bands": bands, "miou": found})
             if set(cells) != {"–"}:
                 lines.append(f"| {method} | {start} | " + " | ".join(cells) + " |")
-    table = "\n".join(lines)
+    lengths = {
+        name: f"{steps_of(name, 'lora', options)} and {steps_of(name, 'full', options)}" for name in SETS
+    }
+    told = "; ".join(f"{name} {steps}" for name, steps in lengths.items())
+    table = "\n".join(lines) + f"\n\nSteps of *lora* and *full*: {told}."
     print(table)
     stem = "own_weights" if options.steps == LENGTH else f"own_weights_{options.steps}"
     (options.out / f"{stem}.md").write_text(table + "\n")

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from nirlora.adapters import ADAPTERS, AdapterPart, adapter_spec
-from nirlora.adapters.base import chosen_blocks
+from nirlora.adapters import ADAPTERS, AdapterPart, adapter_spec, add_adapter
+from nirlora.adapters.base import blocks_of, chosen_blocks
 from nirlora.errors import OptionError
-from nirlora.models.backbones import BACKBONES, backbone_spec
+from nirlora.models.backbones import BACKBONES, backbone_spec, build_backbone
 from nirlora.models.bundle import ModelCard, load_segmenter, write_bundle
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import Segmenter, build_segmenter, parameter_counts
@@ -20,8 +20,9 @@ from nirlora.models.weights import state_sha256
 from nirlora.protocol import ClassInfo
 from small_nets import use_small_backbones
 
-# One of each kind of block and of tokens in front: none, class token, class and four registers, maps.
-NETS = ("vit-demo", "galileo-nano:p8", "vit-tiny", "dinov3-small", "swin-tiny", "sam-base")
+# One of each kind of block and of tokens in front: none, class token, class token and LayerScale, class and
+# four registers, maps.
+NETS = ("vit-demo", "galileo-nano:p8", "vit-tiny", "dinov2-small", "dinov3-small", "swin-tiny", "sam-base")
 LORA_NIR = ModelConfig(head="aspp", num_channels=3, num_classes=1, stem="positional", final_norm=False)
 NAMES = [spec.name for spec in ADAPTERS]
 FITTING = [
@@ -160,11 +161,12 @@ class TestAdapter:
         assert not torch.equal(first, second)
 
     @pytest.mark.parametrize(("rows", "cols"), [(224, 224), (512, 512), (32, 160)])
-    @pytest.mark.parametrize("adapter", NAMES)
-    def test_any_size(self, adapter, rows, cols):
-        segmenter = build(adapter)
+    @pytest.mark.parametrize(("adapter", "net"), FITTING)
+    def test_any_size(self, adapter, net, rows, cols):
+        segmenter = build(adapter, net)
+        x = images(segmenter, rows, cols)[:1]
         with torch.no_grad():
-            assert segmenter(images(segmenter, rows, cols)[:1]).shape == (1, 3, rows, cols)
+            assert segmenter(x).shape == (1, 3, *x.shape[2:])
 
     @pytest.mark.parametrize("adapter", NAMES)
     def test_the_last_blocks_alone(self, adapter):
@@ -240,6 +242,14 @@ def test_counts_are_the_closed_forms(adapter):
         ("bitfit", "swin-tiny", {}, 52_224),
         ("lora", "vit-base", {}, 147_456),
         ("lora", "swin-tiny", {}, 70_656),
+        # Widths of Swin-T's blocks: 96 and 192 twice, 384 six times, 768 twice; their sum is 4416.
+        ("adapter", "swin-tiny", {}, 2 * (2 * 1_254 + 2 * 4_812 + 6 * 18_840 + 2 * 74_544)),
+        ("adaptformer", "swin-tiny", {}, 2 * 64 * 4_416 + 12 * 64 + 4_416),
+        ("convpass", "swin-tiny", {}, 2 * (2 * 8 * 4_416 + 12 * (9 * 8 * 8 + 2 * 8) + 4_416)),
+        ("lorand", "swin-tiny", {}, 2 * (48 * 4_416 + 12 * 2 * 8 * 8 + 4_416 * 3 // 2)),
+        ("lorand", "vit-base", {}, 915_456),
+        ("vpt-deep", "swin-tiny", {}, 10 * 4_416),
+        ("e2vpt", "swin-tiny", {}, 15 * 4_416),
         ("adapter", "vit-base", {"width": 48}, 1_789_056),
         ("adapter", "vit-base", {}, 1_789_056),
         ("adapter", "vit-base", {"width": 8}, 313_536),
@@ -272,10 +282,51 @@ def test_published_counts(adapter, backbone, options, expected):
     assert parameter_counts(config)["adapter"] == expected
 
 
+@pytest.mark.parametrize(
+    ("backbone", "bias", "of_all", "percent", "digits"),
+    [
+        ("vit-base", True, True, 3.6437, 4),
+        ("vit-base", False, False, 3.6407, 4),
+        ("swin-tiny", True, True, 3.480, 3),
+        ("swin-tiny", True, False, 3.689, 3),
+        ("swin-tiny", False, False, 3.6345, 4),
+    ],
+)
+def test_mufas_share_of_the_network_is_the_printed_one(backbone, bias, of_all, percent, digits):
+    """The paper prints 3.64 %, of all parameters or of those in the blocks."""
+    config = ModelConfig(
+        backbone=backbone, adapter="mufa", adapter_options={"bias": bias}, num_channels=3, stem="positional"
+    )
+    with torch.device("meta"):
+        net = build_backbone(backbone)
+    parts = [net] if of_all else [block for _, block in blocks_of(net, "all")]
+    whole = sum(p.numel() for part in parts for p in part.parameters())
+    assert round(100 * parameter_counts(config)["adapter"] / whole, digits) == percent
+
+
+@pytest.mark.parametrize("backbone", ["vit-base", "swin-tiny"])
+def test_mufa_changes_not_one_bit_of_a_whole_network_at_the_start(backbone):
+    torch.manual_seed(0)
+    net = build_backbone(backbone).eval()
+    x = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        before = net(x)
+        add_adapter("mufa", net, adapter_spec("mufa").defaults)
+        assert torch.equal(net.eval()(x), before)
+
+
 class TestLora:
-    @pytest.mark.parametrize(("backbone", "parameters"), [("vit-base", 147_456), ("vit-large", 393_216)])
-    def test_counts_of_the_paper(self, backbone, parameters):
-        assert parameter_counts(replace(LORA_NIR, backbone=backbone))["adapter"] == parameters
+    @pytest.mark.parametrize(
+        ("backbone", "rank", "parameters"),
+        [
+            ("vit-base", 4, 147_456),
+            ("vit-base", 8, 294_912),
+            ("vit-base", 16, 589_824),
+            ("vit-large", 4, 393_216),
+        ],
+    )
+    def test_counts_of_the_paper(self, backbone, rank, parameters):
+        assert parameter_counts(replace(LORA_NIR, backbone=backbone, rank=rank))["adapter"] == parameters
 
     @pytest.mark.parametrize(
         ("backbone", "trainable", "full", "reduction"),

@@ -233,3 +233,25 @@ def test_a_run_without_local_views_or_masks():
     losses = made(views, 0.5)
     assert float(losses["ibot"]) == 0.0
     losses["loss"].backward()
+
+
+def test_in_twenty_steps_the_teacher_neither_settles_on_one_prototype_nor_on_all_alike():
+    """Collapse either way: entropy 0, or ln K of every view."""
+    torch.manual_seed(0)
+    made = objective()
+    optimizer = torch.optim.AdamW([p for p in made.parameters() if p.requires_grad], lr=1e-3)
+    views = batch()
+    views |= hidden(np.random.default_rng(0).random((8, 16)) < 0.4)
+    entropies, losses = [], []
+    for step in range(20):
+        made.before_step(step / 20)
+        found = made(views, step / 20)
+        optimizer.zero_grad()
+        found["loss"].backward()
+        optimizer.step()
+        made.after_step(step / 20)
+        losses.append(float(found["loss"].detach()))
+        entropies.append(float(found["entropy"]))
+    most = math.log(made.head.direction.shape[0])
+    assert all(math.isfinite(v) for v in losses)
+    assert all(0.05 * most < entropy < 0.999 * most for entropy in entropies)
