@@ -7,7 +7,7 @@ colour   of a visible patch, the channels that were not shown, and NDVI: what co
 fill     of a hidden patch, everything; drawn by a small decoder as in masked autoencoding (He et al. 2021,
          arXiv:2111.06377), which other than there also sees what lies in the channels it was not given.
 teacher  of a visible patch, the token that Galileo-nano (Tseng et al. 2025, arXiv:2502.09356) makes of the
-         same image in red, green and blue; its tokens normalised one by one.
+         same image in red, green and blue (the mean of those in the patch), normalised one by one.
 
 Channels that are not shown are zero (the mean), and the others scaled by 4 / (number shown): exactly what the
 stem ``by_role`` does to the kernels when it takes some of them, so that any of these sets is a set that the
@@ -49,7 +49,8 @@ class PretrainObjective(Objective):
 
     Args:
         backbone: Random, of four channels: red, green, blue, near-infrared.
-        teacher: Of red, green and blue in unit values, of the same patch; None where its loss has no weight.
+        teacher: Of red, green and blue in unit values, its patch a divisor of the backbone's; None where its
+            loss has no weight.
         weights: Of the losses.
     """
 
@@ -102,6 +103,7 @@ class PretrainObjective(Objective):
         if self.teacher is None:
             raise RuntimeError("there is no teacher")
         tokens = encode(self.teacher, batch["clean"][:, :3] * STD + MEAN).patches
+        tokens = pool_tokens(tokens, self.backbone.patch // self.teacher.patch)
         return functional.layer_norm(_at(tokens, batch["keep"]), tokens.shape[-1:])
 
     @torch.no_grad()
@@ -125,6 +127,13 @@ def show(images: Tensor, shown: Tensor) -> Tensor:
     """``images`` (N, 4, H, W) with the channels that ``shown`` (N, 4) leaves, scaled as the stem scales."""
     factor = shown * (shown.shape[1] / shown.sum(1, keepdim=True))
     return images * factor[:, :, None, None]
+
+
+def pool_tokens(tokens: Tensor, side: int) -> Tensor:
+    """Means of ``side`` by ``side`` neighbouring tokens of a square image: (N, L, d) to (N, L / side², d)."""
+    rows = round(tokens.shape[1] ** 0.5)
+    grid = tokens.reshape(len(tokens), rows // side, side, rows // side, side, -1)
+    return grid.mean((2, 4)).flatten(1, 2)
 
 
 def colour_loss(told: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from nirlora.errors import JobCancelled
 from nirlora.inference.devices import describe_device
 from nirlora.models.backbone_card import SUFFIX, BackboneCard, read_backbone_card
 from nirlora.models.backbone_file import write_backbone
-from nirlora.models.backbones import Backbone, build_backbone
+from nirlora.models.backbones import Backbone, backbone_spec, build_backbone
 from nirlora.models.weights import load_backbone_weights
 from nirlora.protocol import Progress
 from nirlora.training.accelerator import make_accelerator
@@ -35,6 +35,7 @@ from pretraining.tiles import TileSet
 
 BACKBONE = "nirlora-tiny"
 CHECKPOINT = "checkpoint.safetensors"
+TEACHER_PATCH = 8  # Galileo knows no larger one
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Settings:
     weights: LossWeights = field(default_factory=LossWeights)
 
 
+def backbone_name(settings: Settings) -> str:
+    """The backbone of a run, with its option where the patch is not the default one."""
+    patch = settings.draws.patch
+    return BACKBONE if patch == backbone_spec(BACKBONE).patch else f"{BACKBONE}:p{patch}"
+
+
 def build(settings: Settings, teacher: Path, start: Path | None = None) -> PretrainObjective:
     """The network with random weights from the seed, the encoder with those of ``start`` where it is given.
 
@@ -69,10 +76,10 @@ def build(settings: Settings, teacher: Path, start: Path | None = None) -> Pretr
         warnings.simplefilter("ignore")  # timm warns of its own internals
         taught = None
         if settings.weights.teacher:
-            taught = build_backbone(f"galileo-nano:p{settings.draws.patch}")
+            taught = build_backbone(f"galileo-nano:p{min(settings.draws.patch, TEACHER_PATCH)}")
             load_backbone_weights(taught, str(teacher))
         torch.manual_seed(settings.seed)
-        backbone = build_backbone(BACKBONE)
+        backbone = build_backbone(backbone_name(settings))
         backbone.set_channels(ROLES)
         _set_positions(backbone, settings.positions)
         if start is not None:
@@ -139,7 +146,7 @@ def export(
     """Write the running mean in half precision, with what made it, run by run."""
     weights = {k: v.half() for k, v in objective.result.net.state_dict().items()}
     card = BackboneCard(
-        backbone=BACKBONE,
+        backbone=backbone_name(settings),
         roles=ROLES,
         mean=(MEAN,) * len(ROLES),
         std=(STD,) * len(ROLES),
@@ -158,7 +165,7 @@ def record(settings: Settings, tiles: TileSet, state: RunState, start: Path | No
     losses = {k: sum(float(h[k] or 0) for h in means) / len(means) for k in means[0]} if means else {}
     return {
         "start": {
-            "backbone": BACKBONE,
+            "backbone": backbone_name(settings),
             "source": "an earlier run" if start else "random weights",
             "sha256": _sha256(start) if start else "",
             "revision": "",

@@ -168,6 +168,11 @@ class TestAdapter:
         with torch.no_grad():
             assert segmenter(x).shape == (1, 3, *x.shape[2:])
 
+    @pytest.mark.parametrize(("adapter", "net"), FITTING)
+    def test_rates_go_by_the_same_token_width_as_without_it(self, adapter, net):
+        width = build("frozen", net).backbone.token_width
+        assert build(adapter, net).backbone.token_width == width
+
     @pytest.mark.parametrize("adapter", NAMES)
     def test_the_last_blocks_alone(self, adapter):
         segmenter = build(adapter, blocks="last:1")

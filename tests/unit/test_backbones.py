@@ -115,11 +115,20 @@ def test_tokens_lie_where_their_patches_are_and_the_class_token_is_gone():
         ("galileo-nano:x", "no option 'x'"),
         ("galileo-nano:gsd0", "no option 'gsd0'"),
         ("vit-base:p8", "vit-base has no options"),
+        ("nirlora-tiny:p4", "nirlora-tiny has no option .p4."),
     ],
 )
 def test_unknown_names_and_options(name, words):
     with pytest.raises(OptionError, match=words):
         build_backbone(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("nirlora-tiny", 192), ("vit-base", 768), ("swin-tiny", 768), ("sam-base", 768)]
+)
+def test_the_width_of_tokens_is_not_that_of_joined_or_narrowed_features(name, width):
+    with torch.device("meta"):
+        assert build_backbone(name).token_width == width
 
 
 def test_options_do_not_hide_the_spec():

@@ -24,10 +24,10 @@ from nirlora.models.backbone_file import read_backbone
 from nirlora.models.backbones import build_backbone
 from nirlora.models.config import ModelConfig
 from nirlora.models.segmenter import build_segmenter
-from nirlora.models.weights import backbone_input
+from nirlora.models.weights import backbone_input, resolve_backbone
 from pretraining.card import publish
 from pretraining.draws import NDVI_MEAN, NDVI_STD, Draws, DrawSpec
-from pretraining.objective import LossWeights, PretrainObjective, colour_loss, show
+from pretraining.objective import LossWeights, PretrainObjective, colour_loss, pool_tokens, show
 from pretraining.run import Places, Settings, build, run, with_overrides
 from pretraining.sources import ROLES, SIDE, Source, all_sources
 from pretraining.tiles import TileSet, read_tiles, write_tiles
@@ -181,6 +181,22 @@ class TestRun:
             assert network.backbone.patch_conv.weight.dtype == torch.float32
             assert network(torch.zeros(1, len(roles), 48, 40)).shape == (1, 2, 48, 40)
 
+    def test_patches_of_16_px_give_a_file_that_says_so(self, tiles, tmp_path, one_thread):
+        run(with_overrides(QUICK, ["patch=16"]), tiles, Places(Path(), tmp_path), lambda _: None)
+        path = str(tmp_path / "nirlora-tiny.nirlora-backbone")
+        assert resolve_backbone(path) == ("nirlora-tiny:p16", path)
+        config = ModelConfig(
+            backbone="nirlora-tiny:p16",
+            backbone_source=path,
+            num_channels=1,
+            channel_roles=("nir",),
+            adapter="lora",
+            head="detail",
+        )
+        network = build_segmenter(config)
+        assert (network.patch, network.backbone.patch_conv.kernel_size) == (16, (16, 16))
+        assert network(torch.zeros(1, 1, 48, 64)).shape == (1, 2, 48, 64)
+
     def test_stopped_and_gone_on_is_the_same_as_at_once(self, tiles, tmp_path, one_thread):
         def stop(progress):
             if progress.message.startswith("step 2/"):
@@ -274,6 +290,13 @@ def test_settings_by_name():
     assert (settings.rate, settings.draws.sides, settings.weights.fill) == (0.5, (64, 96), 0)
     with pytest.raises(ValueError, match="no setting 'speed'"):
         with_overrides(QUICK, ["speed=1"])
+
+
+def test_tokens_of_a_larger_patch_are_means_of_those_in_it():
+    rows = torch.tensor([[0.0, 1, 10, 11], [2, 3, 12, 13], [20, 21, 30, 31], [22, 23, 32, 33]])
+    tokens = rows.reshape(1, 16, 1)
+    assert pool_tokens(tokens, 2).flatten().tolist() == [1.5, 11.5, 21.5, 31.5]
+    assert torch.equal(pool_tokens(tokens, 1), tokens)
 
 
 def test_a_teacher_of_a_weight_of_nothing_is_not_needed():

@@ -326,7 +326,7 @@ def test_what_cannot_be_is_refused_by_its_name(change, word):
 
 def test_the_preset_is_the_published_protocol():
     made = apply_preset(checked(replace(BASE, preset="transda", stabiliser="ema")))
-    recipe = make_recipe(made, patch=32, width=1344, stride=8)
+    recipe = make_recipe(made, patch=32, width=768, stride=8)
     assert (made.adapter, made.head, made.batch, made.rounds) == ("full", "uper", 8, 3)
     assert made.epochs * made.steps_per_epoch == 10_000
     assert (made.round_start, made.class_shares, made.min_confidence) == ("pretrained", "trained", 0.0)

@@ -7,10 +7,10 @@ from typing import Literal
 
 from torch import nn
 
-from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import Activation, Bottleneck, put_behind
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

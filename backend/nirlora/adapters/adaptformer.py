@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.blocks import BranchedBlock
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import Bottleneck, Scaled
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

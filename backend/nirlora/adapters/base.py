@@ -98,11 +98,5 @@ def blocks_of(backbone: Backbone, blocks: str) -> list[tuple[str, nn.Module]]:
     return [every[i] for i in chosen_blocks(blocks, len(every))]
 
 
-def width_of(block: nn.Module) -> int:
-    """Token width d of a transformer block."""
-    norm = block.get_submodule("norm1")
-    return int(norm.get_parameter("weight").shape[0])
-
-
 def nothing_to_merge(backbone: Backbone) -> None:
     """For adapters that add nothing, and for those that cannot be folded into weights."""

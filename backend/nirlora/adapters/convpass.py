@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import nn
 
-from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.blocks import BranchedBlock
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import AdapterPart, Scaled
-from nirlora.models.backbones.base import Backbone, TokenGrid
+from nirlora.models.backbones.base import Backbone, TokenGrid, width_of
 
 
 @dataclass(frozen=True)

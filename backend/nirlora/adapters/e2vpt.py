@@ -18,13 +18,12 @@ from nirlora.adapters.base import (
     AdapterSpec,
     blocks_of,
     nothing_to_merge,
-    width_of,
 )
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import AdapterPart
 from nirlora.adapters.prompts import PromptedBlock, Prompts, prefix_of
 from nirlora.adapters.windows import PromptedSwinBlock
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 SEGMENTS = 16  # of a prompt token, each with a mask of its own
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nirlora.adapters.base import VIT, AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import VIT, AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import AdapterPart
 from nirlora.adapters.prompts import PromptedBlock, Prompts, prefix_of
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

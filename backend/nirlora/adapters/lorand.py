@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import AdapterPart, put_behind
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

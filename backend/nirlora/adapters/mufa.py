@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.blocks import BranchedBlock
 from nirlora.adapters.options import within
 from nirlora.adapters.parts import AdapterPart, Bottleneck, Scaled, Serial, put_behind
 from nirlora.errors import OptionError
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

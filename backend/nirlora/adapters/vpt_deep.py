@@ -6,11 +6,11 @@ attends to is dropped with its output.
 
 from __future__ import annotations
 
-from nirlora.adapters.base import VIT_AND_SWIN, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import VIT_AND_SWIN, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.prompts import PromptedBlock, Prompts, prefix_of
 from nirlora.adapters.vpt_shallow import VPTOptions
 from nirlora.adapters.windows import PromptedSwinBlock
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 def apply(backbone: Backbone, options: VPTOptions) -> None:

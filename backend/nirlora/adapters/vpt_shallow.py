@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nirlora.adapters.base import VIT, AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge, width_of
+from nirlora.adapters.base import VIT, AdapterOptions, AdapterSpec, blocks_of, nothing_to_merge
 from nirlora.adapters.options import within
 from nirlora.adapters.prompts import PromptedBlock, Prompts, prefix_of
-from nirlora.models.backbones.base import Backbone
+from nirlora.models.backbones.base import Backbone, width_of
 
 
 @dataclass(frozen=True)

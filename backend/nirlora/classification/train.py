@@ -159,7 +159,7 @@ def train(request: ClassifyTrainRequest, progress: ProgressCallback | None = Non
 def loop_config(run: Run, paths: TrainPaths) -> ClassifyLoop:
     """How long and how fast this run trains."""
     request, data = run.setup.request, run.setup.data
-    head_rate, backbone_rate = learning_rates(request, run.model.backbone.dim)
+    head_rate, backbone_rate = learning_rates(request, run.model.backbone.token_width)
     return ClassifyLoop(
         epochs=request.epochs,
         steps_per_epoch=steps_per_epoch(request, len(data.split.train)),

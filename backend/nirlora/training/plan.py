@@ -45,7 +45,7 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         setup = prepare(request, stack)
         with torch.device("meta"):
             backbone = build_backbone(setup.config.backbone)
-        recipe = make_recipe(setup.request, backbone.patch, backbone.dim, backbone.stride)
+        recipe = make_recipe(setup.request, backbone.patch, backbone.token_width, backbone.stride)
         counts = parameter_counts(setup.config)
         steps = setup.request.epochs * steps_per_epoch(
             setup.request, setup.data.labelled_px(), recipe.chip_px

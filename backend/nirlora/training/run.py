@@ -129,7 +129,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         setup = prepare(request, stack)
         say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
         model = build_segmenter(setup.config)
-        recipe = make_recipe(setup.request, model.patch, model.backbone.dim, model.backbone.stride)
+        recipe = make_recipe(setup.request, model.patch, model.backbone.token_width, model.backbone.stride)
         notes: tuple[str, ...] = ()
         if request.resume and not paths.checkpoint.exists():
             notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)

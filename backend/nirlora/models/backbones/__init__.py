@@ -35,7 +35,7 @@ def build_backbone(name: str) -> Backbone:
         OptionError: No such name or option.
     """
     spec, options = backbone_spec(name), tuple(name.split(":")[1:])
-    if options and spec.family != "galileo":
+    if options and not spec.options:
         raise OptionError(f"Backbone {spec.name} has no options, got {':'.join(options)!r}.")
     return spec.build(spec, options)
 

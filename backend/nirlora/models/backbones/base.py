@@ -42,6 +42,7 @@ class BackboneSpec:
         family: ``vit``, ``sam``, ``swin`` or ``galileo``.
         build: Makes the network with random weights, ``build(spec, options)``.
         pretrained: Whether pretrained weights exist at all.
+        options: What may follow the name after a colon, in words; empty: nothing may.
     """
 
     name: str
@@ -58,6 +59,7 @@ class BackboneSpec:
     family: str
     build: Callable[[BackboneSpec, tuple[str, ...]], Backbone]
     pretrained: bool = True
+    options: str = ""
 
 
 class Backbone(nn.Module):
@@ -68,6 +70,7 @@ class Backbone(nn.Module):
     Attributes:
         roles: What its patch embedding was trained on; the published ones on red, green and blue.
         mean, std: Per such channel, what it expects of unit (0..1) input.
+        token_width: Of the tokens in the last block; features may be wider (Swin) or narrower (SAM).
     """
 
     net: Any  # timm networks are not typed
@@ -79,6 +82,7 @@ class Backbone(nn.Module):
         self.patch = patch or spec.patch
         self.stride = stride or spec.stride
         self.dim = spec.dim
+        self.token_width = width_of(self.blocks()[-1][1])  # before adapters wrap anything
         self.final_norm = True
         self.grid = TokenGrid()
         self.roles: tuple[str, ...] = RGB
@@ -143,3 +147,9 @@ class Backbone(nn.Module):
         """(name inside this backbone, transformer block) of every block, shallow to deep."""
         names = [name.rpartition(".")[0] for name, _ in self.attentions()]
         return [(name, self.get_submodule(name)) for name in names]
+
+
+def width_of(block: nn.Module) -> int:
+    """Token width d of a transformer block."""
+    norm = block.get_submodule("norm1")
+    return int(norm.get_parameter("weight").shape[0])

@@ -141,9 +141,7 @@ def build_galileo(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
         elif option[:3] == "gsd" and option[3:].isdigit() and 1 <= int(option[3:]) <= 100:
             gsd_m = float(option[3:])
         else:
-            raise OptionError(
-                f"galileo-nano has no option {option!r}.", hint="Known are p1 to p8, gsd1 to gsd100, and nir."
-            )
+            raise OptionError(f"{spec.name} has no option {option!r}.", hint=f"Known are {spec.options}.")
     return GalileoBackbone(spec, patch, group, gsd_m)
 
 
@@ -162,5 +160,6 @@ SPECS: tuple[BackboneSpec, ...] = (
         licence="mit",
         family="galileo",
         build=build_galileo,
+        options="p1 to p8, gsd1 to gsd100, and nir",
     ),
 )

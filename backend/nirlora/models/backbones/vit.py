@@ -10,6 +10,7 @@ import torch
 from timm.models import eva, vision_transformer
 from torch import nn
 
+from nirlora.errors import OptionError
 from nirlora.models.backbones.base import HALF, IMAGENET_MEAN, IMAGENET_STD, Backbone, BackboneSpec
 
 
@@ -39,14 +40,22 @@ def build_demo(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
 
 
 def build_own(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
-    """The network whose weights this project trains itself; 192 px are the chips of a training."""
-    return _small(spec, img_size=192, depth=6, heads=3)
+    """The network whose weights this project trains itself; 192 px are the chips of a training.
+
+    ``p16`` after its name gives it patches of 16 px; there are no weights for these.
+    """
+    unknown = [option for option in options if option not in ("p8", "p16")]
+    if unknown:
+        raise OptionError(f"{spec.name} has no option {unknown[0]!r}.", hint=f"Known are {spec.options}.")
+    patch = int(options[-1][1:]) if options else spec.patch
+    return _small(spec, img_size=192, depth=6, heads=3, patch=patch)
 
 
-def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int) -> ViTBackbone:
+def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int, patch: int = 0) -> ViTBackbone:
+    patch = patch or spec.patch
     net = vision_transformer.VisionTransformer(
         img_size=img_size,
-        patch_size=spec.patch,
+        patch_size=patch,
         embed_dim=spec.dim,
         depth=depth,
         num_heads=heads,
@@ -56,7 +65,7 @@ def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int) -> ViTBack
         dynamic_img_size=True,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
     )
-    return ViTBackbone(spec, net)
+    return ViTBackbone(spec, net, patch=patch, stride=patch)
 
 
 _AUGREG = "Steiner et al. 2021, How to train your ViT, arXiv:2106.10270 (ImageNet-21k)"
@@ -144,5 +153,6 @@ SPECS: tuple[BackboneSpec, ...] = (
         licence="GPL-2.0-or-later",
         family="vit",
         build=build_own,
+        options="p8 and p16",
     ),
 )
