@@ -41,6 +41,7 @@ RGB = "red,green,blue"
 OWN = "nirlora-tiny"
 METHODS = ("probe", "lora", "full")
 LENGTH = 200
+CHIP_PX = 192  # before enlarging
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ def measure(start: str, method: str, bands: str, name: str, split: SplitSet, opt
     """Confusion of one run."""
     if start == FOREST:
         return RUNNERS[FOREST](Method(FOREST, bands), split, options, seed)[0]
-    zoom, (backbone, pretrained) = SETS[name].zoom, backbone_of(start, options)
+    zoom, (backbone, pretrained) = SETS[name].zoom * options.finer, backbone_of(start, options)
     if method == "probe":
         return probe(Probe(backbone, bands, zoom, pretrained), split, seed)
     chosen = {"backbone": backbone, "pretrained": pretrained, "zoom": float(zoom)}
+    chosen["chip_px"] = CHIP_PX // SETS[name].zoom
     run = Namespace(data=options.data, steps=steps_of(name, method, options), train=chosen)
     return train_and_map(Method(method, bands, adapter=method), split, run, seed)[0]
 
@@ -111,8 +113,8 @@ def run_all(options: Namespace) -> None:
     for name, bands, start, method, seed in wanted(options):
         key = {"set": name, "bands": bands, "start": start, "method": method, "seed": seed}
         key |= {"steps": steps_of(name, method, options)}
-        key |= {"weights": options.weights if start == "ours" else ""}
-        if any(all(run.get(k) == v for k, v in key.items()) for run in options.runs):
+        key |= {"weights": options.weights if start == "ours" else "", "finer": options.finer}
+        if any(_is_of(run, key) for run in options.runs):
             continue
         with tempfile.TemporaryDirectory() as work:
             split = SETS[name].split(options.data, Path(work), seed)
@@ -165,13 +167,18 @@ def write_table(options: Namespace) -> None:
 def _of(options: Namespace, name: str, bands: str, start: str, method: str) -> dict[int, float]:
     """mIoU of every seed that was run with these weights and steps."""
     key = {"set": name, "bands": bands, "start": start, "method": method}
-    key |= {"weights": options.weights if start == "ours" else ""}
-    runs = [r for r in options.runs if all(r[k] == v for k, v in key.items())]
+    key |= {"weights": options.weights if start == "ours" else "", "finer": options.finer}
+    runs = [r for r in options.runs if _is_of(r, key)]
     return {
         r["seed"]: r["miou"]
         for r in runs
         if r["seed"] in options.seeds and r["steps"] == steps_of(name, method, options)
     }
+
+
+def _is_of(run: dict[str, object], key: dict[str, object]) -> bool:
+    """Whether a record has these values; the first ones were written before ``finer`` could be given."""
+    return all({"finer": 1, **run}.get(k) == v for k, v in key.items())
 
 
 def weights_key(ours: str) -> str:
@@ -196,6 +203,7 @@ def main() -> None:
     parser.add_argument("--starts", default="|".join(STARTS))
     parser.add_argument("--methods", default="|".join(("forest", *METHODS)))
     parser.add_argument("--steps", type=int, default=LENGTH, help="of LoRA and full fine-tuning")
+    parser.add_argument("--finer", type=int, default=1, help="enlarge rasters this much more")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -79,7 +79,12 @@ def segment(
         int, Option(help="Side of a tile, raster pixels. 0: from the model.", min=0, rich_help_panel=RUN)
     ] = _D.tile_px,
     overlap_px: Annotated[
-        int, Option(help="Overlap of tiles. 0: a quarter of a tile.", min=0, rich_help_panel=RUN)
+        int,
+        Option(
+            help="Overlap of tiles, raster pixels. 0: a quarter of a tile; half is smoother, and slower.",
+            min=0,
+            rich_help_panel=RUN,
+        ),
     ] = _D.overlap_px,
     batch: Annotated[
         int, Option(help="Tiles at a time. 0: from the device.", min=0, rich_help_panel=RUN)
