@@ -1,9 +1,10 @@
 """pretrain.py [--work FOLDER] [--seconds N] [--set NAME=VALUE ...]: trains the weights that are shipped.
 
 The first call decodes the tiles into FOLDER/tiles; every call goes on from the checkpoint in FOLDER/NAME,
-saves it every two minutes and at its end, and writes there ``nirlora-tiny.nirlora-backbone`` and
-``curve.json``. Ctrl-C, a SIGTERM and the end of ``--seconds`` stop it cleanly; a kill costs two minutes. In
-how many pieces a run is made changes nothing of its result, the number of threads does in the last bits.
+saves it every two minutes and at its end, and writes there a ``.nirlora-backbone`` (``nirlora-tiny``; with
+``--set patch=16`` ``nirlora-tiny-16``) and ``curve.json``. Ctrl-C, a SIGTERM and the end of ``--seconds``
+stop it cleanly; a kill costs two minutes. In how many pieces a run is made changes nothing of its result,
+the number of threads does in the last bits.
 ``--start`` trains the weights of an earlier, finished run further, with a schedule of their own.
 
 ``--publish`` puts what the run gave into ``resources/pretrained``, with its model card, and trains nothing.
@@ -22,14 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "packaging"))
 
 from nirlora.errors import JobCancelled  # noqa: E402
-from nirlora.models.backbones import backbone_spec  # noqa: E402
 from pretraining.card import publish  # noqa: E402
-from pretraining.run import BACKBONE, Places, Settings, Watch, run, with_overrides  # noqa: E402
+from pretraining.run import Places, Settings, Watch, run, with_overrides  # noqa: E402
 from pretraining.sources import all_sources  # noqa: E402
 from pretraining.tiles import read_tiles, write_tiles  # noqa: E402
 
 PRETRAINED = ROOT / "resources" / "pretrained"
-BENCHMARK = ROOT / "tests" / "benchmarks" / "results" / "own_weights.md"
+BENCHMARKS = ROOT / "tests" / "benchmarks" / "results"
 _FIELDS, _FIELD_SEED = 8, 5000
 
 
@@ -46,8 +46,7 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="put the run's weights among the resources")
     options = parser.parse_args()
     if options.publish:
-        licence = backbone_spec(BACKBONE).licence
-        print(publish(options.work / options.name, PRETRAINED, BENCHMARK, licence))
+        print(publish(options.work / options.name, PRETRAINED, BENCHMARKS))
         return 0
     torch.set_num_threads(options.threads)
     settings = with_overrides(Settings(), options.set)

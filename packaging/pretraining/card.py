@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nirlora.models.backbone_card import SUFFIX, read_backbone_card
+from nirlora.models.backbones import backbone_spec
 
 _CURVE_ROWS = 12
 
@@ -16,10 +17,10 @@ _TEXT = """# Model card: {name}
 Written by `python packaging/pretrain.py --publish` from the weights' own card; do not edit.
 
 **What it is.** A Vision Transformer for aerial and satellite images ({size:.1f} MB, half precision, {steps}
-steps): patches of 8 px, tokens of 192, 6 blocks, no class token. It was trained by this project from random
-weights. Its patch embedding has one kernel for each of {channels}; from these it takes any subset (`--bands
-nir`, `red,nir`, ...), since it was trained on subsets scaled as the stem `by_role` scales them. Any other
-channel, such as red edge or short-wave infrared, it never saw: it gets the mean of the kernels, and the
+steps): patches of {patch} px, tokens of 192, 6 blocks, no class token. It was trained by this project from
+random weights. Its patch embedding has one kernel for each of {channels}; from these it takes any subset
+(`--bands nir`, `red,nir`, ...), since it was trained on subsets scaled as the stem `by_role` scales them. Any
+other channel, such as red edge or short-wave infrared, it never saw: it gets the mean of the kernels, and the
 program says so.
 
 **Licence.** {licence}, as the project. No weights of others are inside; Galileo-nano (MIT) was a teacher
@@ -63,34 +64,36 @@ percentile: absolute reflectance was not learnt.
 """
 
 
-def publish(run: Path, home: Path, benchmark: Path, licence: str) -> Path:
-    """Copy a run's backbone file to ``home`` and write ``MODEL_CARD.md`` beside it.
+def publish(run: Path, home: Path, benchmarks: Path) -> Path:
+    """Copy a run's backbone file to ``home`` and write its model card beside it, a ``.md`` of the same name.
 
     Args:
         run: Folder of the run, with one backbone file and ``curve.json``.
         home: ``resources/pretrained``.
-        benchmark: ``own_weights.md``, the table of these weights; "not measured yet" where it is missing.
-        licence: Of the weights.
+        benchmarks: Folder of the table of these weights, ``own_weights.md`` in a folder of their name;
+            "not measured yet" where it is missing.
     """
     (weights,) = run.glob(f"*{SUFFIX}")
     home.mkdir(parents=True, exist_ok=True)
     target = home / weights.name
     shutil.copyfile(weights, target)
     card = read_backbone_card(target)
-    record, runs = card.history[-1], card.history
+    record, runs, spec = card.history[-1], card.history, backbone_spec(card.backbone)
+    table = benchmarks / card.backbone / "own_weights.md"
     text = _TEXT.format(
         name=card.backbone,
+        patch=spec.patch,
         size=target.stat().st_size / 1e6,
         steps=sum(r["steps"] for r in runs),
         channels=", ".join(card.roles),
-        licence=licence,
+        licence=spec.licence,
         sources="\n".join(_source(r) for r in record["rasters"]),
         settings="\n\n".join(f"`{json.dumps(r['settings'])}`" for r in runs),
         compute=f"{' + '.join(_hours(r) for r in runs)}; device: {record['device']}.",
         curve=curve_table(json.loads((run / "curve.json").read_text())),
-        measured=benchmark.read_text().strip() if benchmark.exists() else "Not measured yet.",
+        measured=table.read_text().strip() if table.exists() else "Not measured yet.",
     )
-    (home / "MODEL_CARD.md").write_text(text)
+    (home / f"{card.backbone}.md").write_text(text)
     return target
 
 

@@ -21,7 +21,7 @@ from nirlora.errors import JobCancelled
 from nirlora.inference.devices import describe_device
 from nirlora.models.backbone_card import SUFFIX, BackboneCard, read_backbone_card
 from nirlora.models.backbone_file import write_backbone
-from nirlora.models.backbones import Backbone, backbone_spec, build_backbone
+from nirlora.models.backbones import Backbone, build_backbone
 from nirlora.models.weights import load_backbone_weights
 from nirlora.protocol import Progress
 from nirlora.training.accelerator import make_accelerator
@@ -33,7 +33,7 @@ from pretraining.objective import LossWeights, PretrainObjective
 from pretraining.sources import ROLES
 from pretraining.tiles import TileSet
 
-BACKBONE = "nirlora-tiny"
+BACKBONES = {8: "nirlora-tiny", 16: "nirlora-tiny-16"}  # by their patch
 CHECKPOINT = "checkpoint.safetensors"
 TEACHER_PATCH = 8  # Galileo knows no larger one
 
@@ -62,9 +62,14 @@ class Settings:
 
 
 def backbone_name(settings: Settings) -> str:
-    """The backbone of a run, with its option where the patch is not the default one."""
-    patch = settings.draws.patch
-    return BACKBONE if patch == backbone_spec(BACKBONE).patch else f"{BACKBONE}:p{patch}"
+    """The backbone of a run.
+
+    Raises:
+        ValueError: There is none of its patch.
+    """
+    if settings.draws.patch not in BACKBONES:
+        raise ValueError(f"there is no network with patches of {settings.draws.patch} px")
+    return BACKBONES[settings.draws.patch]
 
 
 def build(settings: Settings, teacher: Path, start: Path | None = None) -> PretrainObjective:
@@ -132,7 +137,7 @@ def run(settings: Settings, tiles: TileSet, places: Places, progress: ProgressCa
     pretrain(objective, draws, config, _accelerator(settings.precision), state, progress)
     (out / "curve.json").write_text(json.dumps(state.history) + "\n")
     history = (*_history(places.start), record(settings, tiles, state, places.start))
-    export(settings, objective, history, out / f"{BACKBONE}{SUFFIX}")
+    export(settings, objective, history, out / f"{backbone_name(settings)}{SUFFIX}")
     return state
 
 

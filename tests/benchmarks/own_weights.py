@@ -1,6 +1,7 @@
 """What the project's own weights are worth, against random ones, Galileo-nano and a random forest on pixels.
 
     python tests/benchmarks/own_weights.py --data ../shared/data --seeds 0,1,2 --threads 1
+    python tests/benchmarks/own_weights.py --ours nirlora-tiny
     python tests/benchmarks/own_weights.py --seeds 10,11 --methods probe --ours FILE --out tried
 
 Four data sets, near-infrared alone and, where a set has them, red, green and blue:
@@ -11,7 +12,7 @@ full   the same with every weight of the backbone trained, in half the steps.
 
 Same labels, same steps, same chips for every start. The two Landsat scenes are 107 to 186 px wide: they are
 read four times enlarged, for a token of 8 px would cover 240 m, and get half the steps. Finished runs are
-kept and not repeated. How to pretrain was chosen on seeds 10 and 11, as in the second line.
+kept and not repeated. How to pretrain was chosen on seeds 10 and 11, as in the third line.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from token_probe import Probe, probe
 from nirlora.metrics import summarise
 
 RGB = "red,green,blue"
-OWN = "nirlora-tiny"
+OWN = "nirlora-tiny-16"
 METHODS = ("probe", "lora", "full")
 LENGTH = 200
 CHIP_PX = 192  # before enlarging
@@ -68,7 +69,9 @@ def backbone_of(start: str, options: Namespace) -> tuple[str, bool]:
     """What to give as ``--backbone``, and whether its weights are used."""
     if start == "galileo":
         return f"galileo-nano:p8={options.data / 'galileo_nano_weights'}", True
-    return (options.ours, True) if start == "ours" else (OWN, False)
+    from nirlora.models.weights import resolve_backbone
+
+    return (options.ours, True) if start == "ours" else (resolve_backbone(options.ours)[0], False)
 
 
 def steps_of(name: str, method: str, options: Namespace) -> int:
@@ -195,7 +198,7 @@ def main() -> None:
     here = Path(__file__).resolve()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=here.parents[3] / "shared" / "data")
-    parser.add_argument("--out", type=Path, default=here.parent / "results")
+    parser.add_argument("--out", type=Path, help="by default results/NAME, of the weights' backbone")
     parser.add_argument("--ours", default=OWN, help="a backbone file in place of those shipped")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--sets", default="|".join(SETS), help="| separated, as the next three")
@@ -211,6 +214,7 @@ def main() -> None:
     for name in ("sets", "bands", "starts", "methods"):
         setattr(options, name, getattr(options, name).split("|"))
     options.weights = weights_key(options.ours) if "ours" in options.starts else ""
+    options.out = options.out or here.parent / "results" / backbone_of("random", options)[0]
     options.out.mkdir(parents=True, exist_ok=True)
     options.log = options.out / "own_weights_runs.jsonl"
     lines = options.log.read_text().splitlines() if options.log.exists() else []

@@ -34,6 +34,7 @@ from nirlora.protocol import LayerRef, SegmentRequest, TrainRequest
 from nirlora.raster.source import open_raster
 
 SHIFT_PX = 77
+BACKBONE = "nirlora-tiny"
 SHARES = {"many squares": 0.05, "few squares": 0.01}
 TILES = {  # side and least overlap, raster pixels; training chips have 192
     "192 px, an eighth": (192, 24),
@@ -52,6 +53,7 @@ def train(split: SplitSet, out: Path, steps: int, seed: int) -> str:
         out=str(out),
         classes=split.classes,
         bands="nir",
+        backbone=BACKBONE,
         epochs=1,
         steps_per_epoch=steps,
         val_fraction=0.0,

@@ -115,7 +115,7 @@ def test_tokens_lie_where_their_patches_are_and_the_class_token_is_gone():
         ("galileo-nano:x", "no option 'x'"),
         ("galileo-nano:gsd0", "no option 'gsd0'"),
         ("vit-base:p8", "vit-base has no options"),
-        ("nirlora-tiny:p4", "nirlora-tiny has no option .p4."),
+        ("nirlora-tiny:p16", "nirlora-tiny has no options"),
     ],
 )
 def test_unknown_names_and_options(name, words):

@@ -20,6 +20,7 @@ from nirlora.comparison.variants import choose, variant
 from nirlora.comparison.worker import StepClock
 from nirlora.errors import InputError, OptionError
 from nirlora.protocol import EvaluateRequest, LayerRef, TrainRequest
+from nirlora.training.run import DEFAULT_BACKBONE
 
 
 def labels(words, family="vit"):
@@ -116,7 +117,7 @@ def test_the_key_follows_labels_found_beside_the_raster(tmp_path):
 
 
 def test_labels_in_parts_are_stamped_whole(tmp_path):
-    packaged = "nirlora-tiny.nirlora-backbone"
+    packaged = f"{DEFAULT_BACKBONE}.nirlora-backbone"
     for name in ("a.gpkg", "b.shp", "b.dbf", "b.shx", "b.prj"):
         (tmp_path / name).write_bytes(b"1")
     layer = f"{tmp_path / 'a.gpkg'}|layername=fields"

@@ -143,10 +143,12 @@ class TestRun:
 
     def test_what_is_published_is_the_file_and_what_its_card_says(self, tiles, tmp_path, one_thread):
         run(QUICK, tiles, Places(Path(), tmp_path / "run"), lambda _: None)
-        (tmp_path / "own_weights.md").write_text("| method | mIoU |\n|---|---|\n| lora | 0.5 |\n")
-        for benchmark, said in (("own_weights.md", "| lora | 0.5 |"), ("none.md", "Not measured yet.")):
-            made = publish(tmp_path / "run", tmp_path / "home", tmp_path / benchmark, "GPL-2.0-or-later")
-            text = (tmp_path / "home" / "MODEL_CARD.md").read_text()
+        own = tmp_path / "results" / "nirlora-tiny"
+        own.mkdir(parents=True)
+        (own / "own_weights.md").write_text("| method | mIoU |\n|---|---|\n| lora | 0.5 |\n")
+        for results, said in ((own.parent, "| lora | 0.5 |"), (tmp_path, "Not measured yet.")):
+            made = publish(tmp_path / "run", tmp_path / "home", results)
+            text = (tmp_path / "home" / "nirlora-tiny.md").read_text()
             assert made.read_bytes() == (tmp_path / "run" / made.name).read_bytes()
             assert said in text
             for words in ("4 steps", "| b | raster | 1 | y |", "red, green, blue, nir", '"teacher": 0.0'):
@@ -183,10 +185,10 @@ class TestRun:
 
     def test_patches_of_16_px_give_a_file_that_says_so(self, tiles, tmp_path, one_thread):
         run(with_overrides(QUICK, ["patch=16"]), tiles, Places(Path(), tmp_path), lambda _: None)
-        path = str(tmp_path / "nirlora-tiny.nirlora-backbone")
-        assert resolve_backbone(path) == ("nirlora-tiny:p16", path)
+        path = str(tmp_path / "nirlora-tiny-16.nirlora-backbone")
+        assert resolve_backbone(path) == ("nirlora-tiny-16", path)
         config = ModelConfig(
-            backbone="nirlora-tiny:p16",
+            backbone="nirlora-tiny-16",
             backbone_source=path,
             num_channels=1,
             channel_roles=("nir",),
@@ -223,8 +225,8 @@ class TestRun:
         assert not same(learnt, given)
         assert [r["steps"] for r in card.history] == [4, 2]
         assert card.history[1]["start"]["sha256"] == hashlib.sha256(start.read_bytes()).hexdigest()
-        publish(tmp_path / "second", tmp_path / "home", tmp_path / "none.md", "GPL-2.0-or-later")
-        text = (tmp_path / "home" / "MODEL_CARD.md").read_text()
+        publish(tmp_path / "second", tmp_path / "home", tmp_path / "none")
+        text = (tmp_path / "home" / "nirlora-tiny.md").read_text()
         assert all(
             words in text for words in (" 6\nsteps", '"steps": 4', '"steps": 2', "0.0 hours + 0.0 hours")
         )

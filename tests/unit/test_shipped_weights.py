@@ -18,7 +18,12 @@ from support import ROOT
 
 ROLES = ("red", "green", "blue", "nir")
 LABELLED = ("landsat8_elkton/landsat8.tif",)
-FILE = ROOT / "resources" / "pretrained" / f"{DEFAULT_BACKBONE}.nirlora-backbone"
+SHIPPED = ("nirlora-tiny", "nirlora-tiny-16")
+HOME = ROOT / "resources" / "pretrained"
+
+
+def file_of(name: str) -> Path:
+    return HOME / f"{name}.nirlora-backbone"
 
 
 @pytest.fixture(autouse=True)
@@ -30,38 +35,52 @@ def offline(monkeypatch):
         monkeypatch.setattr(huggingface_hub, function, asked)
 
 
-def test_the_default_backbone_is_here_and_small():
-    name, source = resolve_backbone(DEFAULT_BACKBONE)
-    assert (name, Path(source)) == ("nirlora-tiny", FILE)
-    assert FILE.stat().st_size < 25e6
+def test_the_default_backbone_is_among_those_that_are_shipped():
+    assert DEFAULT_BACKBONE in SHIPPED
+    assert {path.name for path in HOME.iterdir()} == {
+        f"{name}{end}" for name in SHIPPED for end in (".nirlora-backbone", ".md")
+    }
+
+
+@pytest.mark.parametrize("backbone", SHIPPED)
+def test_it_is_here_and_small(backbone):
+    name, source = resolve_backbone(backbone)
+    assert (name, Path(source)) == (backbone, file_of(backbone))
+    assert file_of(backbone).stat().st_size < 25e6
     assert is_cached(backbone_spec(name))
     assert backbone_spec(name).pretrained
 
 
-def test_its_card_says_what_it_saw_and_what_made_it():
-    card = read_backbone_card(FILE)
+@pytest.mark.parametrize("backbone", SHIPPED)
+def test_its_card_says_what_it_saw_and_what_made_it(backbone):
+    card = read_backbone_card(file_of(backbone))
     assert card.roles == ROLES
-    assert [run["start"]["source"] for run in card.history] == ["random weights", "an earlier run"]
+    assert card.backbone == backbone
+    starts = [run["start"]["source"] for run in card.history]
+    assert starts == ["random weights", "an earlier run"][: len(starts)] != []
+    assert {run["settings"]["draws"]["patch"] for run in card.history} == {backbone_spec(backbone).patch}
     assert all(run["steps"] == run["settings"]["steps"] for run in card.history)
     sources = {raster["name"] for run in card.history for raster in run["rasters"]}
     assert not sources & set(LABELLED)
     assert not [name for name in sources if name.startswith(("micasense", "landsat_landfire"))]
-    page = FILE.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    page = file_of(backbone).with_suffix(".md").read_text(encoding="utf-8")
     assert all(f"| {name} |" in page for name in sources)
 
 
+@pytest.mark.parametrize("backbone", SHIPPED)
 @pytest.mark.parametrize("bands", [("nir",), ("red", "green", "blue"), ("nir", "red"), ROLES])
-def test_any_subset_of_its_channels_has_kernels_of_its_own(bands):
+def test_any_subset_of_its_channels_has_kernels_of_its_own(bands, backbone):
     """Each channel gets its trained kernel, scaled so that few weigh as much as all four."""
-    config = ModelConfig(backbone=DEFAULT_BACKBONE, num_channels=len(bands), channel_roles=bands)
+    config = ModelConfig(backbone=backbone, num_channels=len(bands), channel_roles=bands)
     made = build_segmenter(config).backbone.net.patch_embed.proj.weight
-    whole = build_backbone(DEFAULT_BACKBONE)
+    whole = build_backbone(backbone)
     load_backbone_weights(whole)
     kernels = whole.net.patch_embed.proj.weight[:, [ROLES.index(band) for band in bands]]
     assert torch.allclose(made, kernels * len(ROLES) / len(bands), atol=1e-6)
 
 
-def test_near_infrared_tokens_tell_textures_apart_better_than_random_ones():
+@pytest.mark.parametrize("backbone", SHIPPED)
+def test_near_infrared_tokens_tell_textures_apart_better_than_random_ones(backbone):
     """Fine rows, coarse rows and noise: between-class over within-class distance of their mean tokens."""
 
     def separation(backbone: torch.nn.Module) -> float:
@@ -79,8 +98,8 @@ def test_near_infrared_tokens_tell_textures_apart_better_than_random_ones():
         between = (centres - centres.mean(0)).norm(dim=-1).mean()
         return float(between / (tokens - centres).norm(dim=-1).mean())
 
-    config = ModelConfig(backbone=DEFAULT_BACKBONE, channel_roles=("nir",))
+    config = ModelConfig(backbone=backbone, channel_roles=("nir",))
     torch.manual_seed(0)
-    random = build_segmenter(ModelConfig(backbone=DEFAULT_BACKBONE, channel_roles=("nir",), pretrained=False))
+    random = build_segmenter(ModelConfig(backbone=backbone, channel_roles=("nir",), pretrained=False))
     trained = build_segmenter(config)
     assert separation(trained.backbone) > 2 * separation(random.backbone)

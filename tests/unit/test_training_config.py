@@ -22,6 +22,13 @@ def test_tokens_cover_about_eight_raster_pixels(patch, chip, zoom):
     assert recipe.chip_px * recipe.zoom == pytest.approx(recipe.input_px)
 
 
+def test_a_network_made_for_tokens_of_16_px_sees_as_much_ground_unenlarged():
+    recipe = make_recipe(request(), 16, 192, token_px=16)
+    assert (recipe.zoom, recipe.chip_px, recipe.input_px) == (1.0, 192, 192)
+    asked = make_recipe(request(zoom=2.0), 16, 192, token_px=16)
+    assert (asked.zoom, asked.chip_px, asked.input_px) == (2.0, 96, 192)
+
+
 def test_asked_chip_and_zoom_are_kept_up_to_whole_patches():
     recipe = make_recipe(request(chip_px=100, zoom=1.0), 16, 384)
     assert (recipe.chip_px, recipe.input_px) == (96, 96)

@@ -44,7 +44,6 @@ def _run(out: Path, seconds: float, seed: int, device: str, progress: ProgressCa
         TrainRequest(
             layers=(LayerRef(str(field.raster), str(field.training)),),
             out=str(out / "demo.nirlora"),
-            backbone="nirlora-tiny",
             bands="nir,red,green",
             epochs=30,  # what a GPU needs seconds for; on a CPU the time limit comes first
             steps_per_epoch=50,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nirlora.protocol import AdaptRequest
 from nirlora.training.augment import AugmentConfig
-from nirlora.training.config import CHIP_TOKENS, TOKEN_GOAL_PX, common_step
+from nirlora.training.config import TOKEN_GOAL_PX, common_step, default_input_px, default_zoom
 
 # Peak rates of the backbone at a token width of 768, and of what is new around it; see docs/results.md.
 _RATES = {"mae": 4e-4, "dino": 2e-4}
@@ -19,11 +19,12 @@ _PASSES, _LEAST_STEPS, _MOST_STEPS = 100, 300, 20_000
 
 @dataclass(frozen=True)
 class BackboneSize:
-    """Patch in model pixels, width of tokens, number of blocks."""
+    """Patch in model pixels, width of tokens, number of blocks, raster pixels that a token should cover."""
 
     patch: int
     width: int
     depth: int
+    token_px: int = TOKEN_GOAL_PX
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def make_recipe(request: AdaptRequest, size: BackboneSize, valid_px: int, pretra
         pretrained: Whether the backbone knows something that a random decoder or head could spoil.
     """
     patch, width = size.patch, size.width
-    zoom = request.zoom or max(1.0, patch / TOKEN_GOAL_PX)
-    wanted = request.chip_px * zoom if request.chip_px else CHIP_TOKENS * patch
+    zoom = request.zoom or default_zoom(patch, size.token_px)
+    wanted = request.chip_px * zoom if request.chip_px else default_input_px(patch, size.token_px)
     step = common_step(patch, zoom)
     input_px = max(step, round(wanted / step) * step)
     chip_px = max(1, round(input_px / zoom))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nirlora.adapters import adapter_spec
 from nirlora.errors import OptionError
 from nirlora.protocol import ClassifyTrainRequest
-from nirlora.training.config import CHIP_TOKENS, TOKEN_GOAL_PX, common_step
+from nirlora.training.config import TOKEN_GOAL_PX, common_step, default_input_px, default_zoom
 from nirlora.training.limits import LIMITS, check_numbers
 
 IMAGE_PX = 224
@@ -69,7 +69,13 @@ def image_sizes(request: ClassifyTrainRequest, patch: int, side_px: int) -> Size
     return Sizes(max(1, side_px), max(patch, round(wanted / patch) * patch))
 
 
-def parcel_sizes(request: ClassifyTrainRequest, patch: int, stride: int, parcel_px: float) -> Sizes:
+def parcel_sizes(
+    request: ClassifyTrainRequest,
+    patch: int,
+    stride: int,
+    parcel_px: float,
+    token_px: int = TOKEN_GOAL_PX,
+) -> Sizes:
     """Sizes for parcels of about ``parcel_px``: a chip holds most of them with something around.
 
     Args:
@@ -77,11 +83,12 @@ def parcel_sizes(request: ClassifyTrainRequest, patch: int, stride: int, parcel_
         patch: The input's side is a multiple of this.
         stride: Model pixels per feature of the backbone.
         parcel_px: Typical longer side of a parcel, in raster pixels.
+        token_px: Raster pixels that a token should cover.
     """
-    zoom = request.zoom or max(1.0, stride / TOKEN_GOAL_PX)
+    zoom = request.zoom or default_zoom(stride, token_px)
     wanted = request.chip_px * zoom
     if not wanted:
-        wanted = min(max(1.25 * parcel_px * zoom, LEAST_TOKENS * stride), CHIP_TOKENS * stride)
+        wanted = min(max(1.25 * parcel_px * zoom, LEAST_TOKENS * stride), default_input_px(stride, token_px))
     step = common_step(patch, zoom)
     input_px = max(step, round(wanted / step) * step)
     return Sizes(max(1, round(input_px / zoom)), input_px)

@@ -19,6 +19,7 @@ from nirlora.classification.parcels import ParcelSamples, RasterParcel, typical_
 from nirlora.classification.samples import Samples, ViewSpec
 from nirlora.classification.split import Split, read_split, split_images, split_parcels, with_warnings
 from nirlora.errors import LabelsError
+from nirlora.models.backbones import Backbone
 from nirlora.protocol import ClassifyTrainRequest, ClassInfo
 from nirlora.raster.source import RasterSource, open_raster
 from nirlora.training.find_labels import find_labels
@@ -37,7 +38,7 @@ class ClassifyData:
         split: Which train and which are held out.
         transform: Fitted to them; standardisation at its default.
         layers: For the model card: path; type of images; parcels, size and CRS of rasters.
-        sizes: Chooses sizes for ``(patch, stride)`` of a backbone.
+        sizes: Chooses sizes for a backbone.
         make: Gives the samples of a size, with a transform.
         warnings: What the user should know.
     """
@@ -49,7 +50,7 @@ class ClassifyData:
     split: Split
     transform: InputTransform
     layers: tuple[dict[str, Any], ...]
-    sizes: Callable[[int, int], Sizes]
+    sizes: Callable[[Backbone], Sizes]
     make: Callable[[InputTransform, Sizes, ViewSpec], Samples]
     warnings: tuple[str, ...]
 
@@ -93,7 +94,7 @@ def _open_images(request: ClassifyTrainRequest, tick: Callable[[str], None]) -> 
         split=split,
         transform=fit_images(training, form),
         layers=({"path": str(Path(request.images).resolve()), "dtype": form.dtype},),
-        sizes=lambda patch, stride: image_sizes(request, patch, form.side_px),
+        sizes=lambda backbone: image_sizes(request, backbone.patch, form.side_px),
         make=lambda transform, sizes, spec: ImageSamples(found.paths, form, transform, spec),
         warnings=found.warnings,
     )
@@ -145,7 +146,9 @@ def _open_parcels(
         split=split,
         transform=transform,
         layers=tuple(_described(s, p) for s, p in zip(sources, paths, strict=True)),
-        sizes=lambda patch, stride: parcel_sizes(request, patch, stride, typical_side(parcels)),
+        sizes=lambda backbone: parcel_sizes(
+            request, backbone.patch, backbone.stride, typical_side(parcels), backbone.spec.token_px
+        ),
         make=make,
         warnings=tuple(warnings),
     )

@@ -35,7 +35,7 @@ def plan(request: ClassifyTrainRequest) -> dict[str, Any]:
         data = setup.data
         with torch.device("meta"):
             backbone = build_backbone(setup.config.backbone)
-        sizes = data.sizes(backbone.patch, backbone.stride)
+        sizes = data.sizes(backbone)
         counts = parameter_counts(setup.config, Classifier)
         steps = request.epochs * steps_per_epoch(request, len(data.split.train))
         tokens = (sizes.input_px // backbone.patch) ** 2 * request.batch

@@ -129,7 +129,7 @@ def train(request: ClassifyTrainRequest, progress: ProgressCallback | None = Non
         setup = prepare(request, stack, say)
         say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
         model = build_classifier(setup.config)
-        sizes = setup.data.sizes(model.patch, model.backbone.stride)
+        sizes = setup.data.sizes(model.backbone)
         samples = setup.data.make(setup.transform, sizes, view_spec(setup, sizes, model.patch))
         run = Run(setup, model, sizes, samples)
         state, stopped = _fit(run, device, paths, say)

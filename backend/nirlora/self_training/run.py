@@ -30,7 +30,7 @@ from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.checkpoint import load_state
 from nirlora.training.chips import ChipSpec
-from nirlora.training.config import Recipe, class_weights, make_recipe, steps_per_epoch
+from nirlora.training.config import Recipe, class_weights, recipe_of, steps_per_epoch
 from nirlora.training.paths import Paths, output_paths
 from nirlora.training.run import (
     ProgressCallback,
@@ -89,7 +89,7 @@ def self_train(request: TrainRequest, progress: ProgressCallback | None = None) 
         target = open_target(setup.request, setup.transform, setup.data.classes, stack)
         say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
         model = build_segmenter(setup.config)
-        recipe = make_recipe(setup.request, model.patch, model.backbone.token_width, model.backbone.stride)
+        recipe = recipe_of(setup.request, model.backbone)
         say(Progress("prepare", 0.0, "looking at the target"))
         field = Field(target, *choose_scenes(target.readers, recipe.chip_px, request.seed))
         notes = _notes(request, paths, field)

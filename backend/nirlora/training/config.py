@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from nirlora.adapters import adapter_spec
 from nirlora.errors import OptionError
+from nirlora.models.backbones import Backbone
 from nirlora.protocol import TrainRequest
 from nirlora.training.augment import AugmentConfig
 from nirlora.training.limits import check_limits
@@ -126,7 +127,9 @@ def _transda(request: TrainRequest) -> TrainRequest:
     )
 
 
-def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) -> Recipe:
+def make_recipe(
+    request: TrainRequest, patch: int, width: int, stride: int = 0, token_px: int = TOKEN_GOAL_PX
+) -> Recipe:
     """Choose chip size, zoom and rates.
 
     Args:
@@ -134,14 +137,15 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
         patch: The input's sides must be multiples of this, in model pixels.
         width: Token width of the backbone; narrow ones bear (and need) larger steps.
         stride: Model pixels per token; 0: ``patch``.
+        token_px: Raster pixels that a token should cover.
 
     Raises:
         OptionError: A size, rate or fraction is out of its range.
     """
     check_limits(request)
     stride = stride or patch
-    zoom = request.zoom or max(1.0, stride / TOKEN_GOAL_PX)
-    wanted_input = request.chip_px * zoom if request.chip_px else CHIP_TOKENS * stride
+    zoom = request.zoom or default_zoom(stride, token_px)
+    wanted_input = request.chip_px * zoom if request.chip_px else default_input_px(stride, token_px)
     step = common_step(patch, zoom)
     input_px = max(step, round(wanted_input / step) * step)
     chip_px = max(1, round(input_px / zoom))
@@ -164,6 +168,12 @@ def make_recipe(request: TrainRequest, patch: int, width: int, stride: int = 0) 
     )
 
 
+def recipe_of(request: TrainRequest, backbone: Backbone) -> Recipe:
+    """:func:`make_recipe` for ``backbone``, whose weights do not matter."""
+    width, token_px = backbone.token_width, backbone.spec.token_px
+    return make_recipe(request, backbone.patch, width, backbone.stride, token_px)
+
+
 def steps_per_epoch(request: TrainRequest, labelled_px: int, chip_px: int) -> int:
     """Steps that show each labelled pixel about four times an epoch, between 20 and 100."""
     if request.steps_per_epoch:
@@ -183,6 +193,16 @@ def class_weights(pixels: Sequence[int], balance: float) -> tuple[float, ...]:
         return ()
     mean = sum(pixels) / len(pixels)
     return tuple((mean / max(count, 1)) ** balance for count in pixels)
+
+
+def default_zoom(stride: int, token_px: int) -> float:
+    """Model pixels per raster pixel by which a token of ``stride`` covers ``token_px``; at least 1."""
+    return max(1.0, stride / token_px)
+
+
+def default_input_px(stride: int, token_px: int) -> int:
+    """Side of a chip in model pixels: as much ground for large tokens as for those of the usual size."""
+    return CHIP_TOKENS * stride * TOKEN_GOAL_PX // max(token_px, TOKEN_GOAL_PX)
 
 
 def common_step(patch: int, zoom: float) -> int:

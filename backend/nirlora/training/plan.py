@@ -15,7 +15,7 @@ from nirlora.inference.devices import describe_device, has_bf16_units, resolve_d
 from nirlora.models.backbones import build_backbone
 from nirlora.models.segmenter import parameter_counts
 from nirlora.protocol import TrainRequest, to_dict
-from nirlora.training.config import Recipe, make_recipe, steps_per_epoch
+from nirlora.training.config import Recipe, recipe_of, steps_per_epoch
 from nirlora.training.cost import StepCost, step_cost
 from nirlora.training.paths import output_paths
 from nirlora.training.run import Setup, chip_spec, prepare
@@ -45,7 +45,7 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         setup = prepare(request, stack)
         with torch.device("meta"):
             backbone = build_backbone(setup.config.backbone)
-        recipe = make_recipe(setup.request, backbone.patch, backbone.token_width, backbone.stride)
+        recipe = recipe_of(setup.request, backbone)
         counts = parameter_counts(setup.config)
         steps = setup.request.epochs * steps_per_epoch(
             setup.request, setup.data.labelled_px(), recipe.chip_px

@@ -29,7 +29,7 @@ from nirlora.raster.source import RasterSource
 from nirlora.training.accelerator import describe_computing, make_accelerator
 from nirlora.training.checkpoint import RunState, TrainState, load_checkpoint
 from nirlora.training.chips import ChipSampler, ChipSpec
-from nirlora.training.config import Recipe, apply_preset, class_weights, make_recipe, steps_per_epoch
+from nirlora.training.config import Recipe, apply_preset, class_weights, recipe_of, steps_per_epoch
 from nirlora.training.dataset import TrainingSet, fit_input, flat_channels, open_readers, open_training_set
 from nirlora.training.limits import check_limits
 from nirlora.training.loop import LoopConfig, fit
@@ -38,7 +38,7 @@ from nirlora.training.validation import validation_batches
 from nirlora.training.verdict import verdict
 from nirlora.versions import versions
 
-DEFAULT_BACKBONE = "nirlora-tiny"
+DEFAULT_BACKBONE = "nirlora-tiny-16"
 ProgressCallback = Callable[[Progress], None]
 
 
@@ -129,7 +129,7 @@ def train(request: TrainRequest, progress: ProgressCallback | None = None) -> Tr
         setup = prepare(request, stack)
         say(Progress("prepare", 0.0, f"loading backbone {setup.config.backbone}"))
         model = build_segmenter(setup.config)
-        recipe = make_recipe(setup.request, model.patch, model.backbone.token_width, model.backbone.stride)
+        recipe = recipe_of(setup.request, model.backbone)
         notes: tuple[str, ...] = ()
         if request.resume and not paths.checkpoint.exists():
             notes = (f"There is no {paths.checkpoint.name} to resume from; the training started anew.",)

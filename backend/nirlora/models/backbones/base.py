@@ -42,6 +42,7 @@ class BackboneSpec:
         family: ``vit``, ``sam``, ``swin`` or ``galileo``.
         build: Makes the network with random weights, ``build(spec, options)``.
         pretrained: Whether pretrained weights exist at all.
+        token_px: Raster pixels that a token covers in trainings, unless the user says otherwise.
         options: What may follow the name after a colon, in words; empty: nothing may.
     """
 
@@ -59,6 +60,7 @@ class BackboneSpec:
     family: str
     build: Callable[[BackboneSpec, tuple[str, ...]], Backbone]
     pretrained: bool = True
+    token_px: int = 8
     options: str = ""
 
 

@@ -10,7 +10,6 @@ import torch
 from timm.models import eva, vision_transformer
 from torch import nn
 
-from nirlora.errors import OptionError
 from nirlora.models.backbones.base import HALF, IMAGENET_MEAN, IMAGENET_STD, Backbone, BackboneSpec
 
 
@@ -40,22 +39,14 @@ def build_demo(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
 
 
 def build_own(spec: BackboneSpec, options: tuple[str, ...]) -> Backbone:
-    """The network whose weights this project trains itself; 192 px are the chips of a training.
-
-    ``p16`` after its name gives it patches of 16 px; there are no weights for these.
-    """
-    unknown = [option for option in options if option not in ("p8", "p16")]
-    if unknown:
-        raise OptionError(f"{spec.name} has no option {unknown[0]!r}.", hint=f"Known are {spec.options}.")
-    patch = int(options[-1][1:]) if options else spec.patch
-    return _small(spec, img_size=192, depth=6, heads=3, patch=patch)
+    """The network whose weights this project trains itself; 192 px are the chips of a training."""
+    return _small(spec, img_size=192, depth=6, heads=3)
 
 
-def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int, patch: int = 0) -> ViTBackbone:
-    patch = patch or spec.patch
+def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int) -> ViTBackbone:
     net = vision_transformer.VisionTransformer(
         img_size=img_size,
-        patch_size=patch,
+        patch_size=spec.patch,
         embed_dim=spec.dim,
         depth=depth,
         num_heads=heads,
@@ -65,7 +56,7 @@ def _small(spec: BackboneSpec, img_size: int, depth: int, heads: int, patch: int
         dynamic_img_size=True,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
     )
-    return ViTBackbone(spec, net, patch=patch, stride=patch)
+    return ViTBackbone(spec, net)
 
 
 _AUGREG = "Steiner et al. 2021, How to train your ViT, arXiv:2106.10270 (ImageNet-21k)"
@@ -105,6 +96,25 @@ def _spec(name: str, timm_name: str, patch: int, dim: int, source: str, licence:
     )
 
 
+def _own(name: str, patch: int) -> BackboneSpec:
+    return BackboneSpec(
+        name=name,
+        timm_name="",
+        patch=patch,
+        stride=patch,
+        dim=192,
+        mean=HALF,
+        std=(0.25, 0.25, 0.25),
+        hub="",
+        revision="",
+        source="this project; trained by packaging/pretrain.py on aerial red, green, blue and near-infrared",
+        licence="GPL-2.0-or-later",
+        family="vit",
+        build=build_own,
+        token_px=patch,  # its images had the size they have in rasters
+    )
+
+
 _V3 = "dinov3-license"
 
 SPECS: tuple[BackboneSpec, ...] = (
@@ -139,20 +149,6 @@ SPECS: tuple[BackboneSpec, ...] = (
         build=build_demo,
         pretrained=False,
     ),
-    BackboneSpec(
-        name="nirlora-tiny",
-        timm_name="",
-        patch=8,
-        stride=8,
-        dim=192,
-        mean=HALF,
-        std=(0.25, 0.25, 0.25),
-        hub="",
-        revision="",
-        source="this project; trained by packaging/pretrain.py on aerial red, green, blue and near-infrared",
-        licence="GPL-2.0-or-later",
-        family="vit",
-        build=build_own,
-        options="p8 and p16",
-    ),
+    _own("nirlora-tiny", 8),
+    _own("nirlora-tiny-16", 16),
 )
