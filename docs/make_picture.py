@@ -1,6 +1,6 @@
 """Draw docs/orchard.png: a drone NIR band, the squares that were labelled, and the map.
 
-python docs/make_picture.py --data ../shared/data --steps 400
+python docs/make_picture.py --data ../shared/data --steps 1000
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     """Train, segment, score, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         split = orchard(options.data, Path(folder), seed=0)
