@@ -16,7 +16,7 @@ from nirlora.training.limits import check_limits
 # A token of a ViT/16 covers 16 x 16 model pixels, coarser than most field objects; upsampling the read
 # until a token covers about this many raster pixels is what small objects need.
 TOKEN_GOAL_PX = 8
-# Side of a chip in tokens, with any patch size. (Measured on the RedEdge orchard and NAIP tiles with
+# Side of a chip in tokens of that size, with any patch. (Measured on the RedEdge orchard and NAIP tiles with
 # Galileo-nano, patch 8: chips of 24 tokens are better than chips of 12; see docs/results.md.)
 CHIP_TOKENS = 24
 # Peak rate of the head at a token width of 768, as the adapters' own rates are; measured on narrow backbones.
