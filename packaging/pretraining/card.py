@@ -58,9 +58,9 @@ settings were chosen on other seeds.
 
 {measured}
 
-**Limits.** Mostly Californian cities at 0.6 m in uint8; few fields, little from drones and satellites. One
-network of 2.8 M parameters cannot know what a large one does. Values are standardised by their 2nd and 98th
-percentile: absolute reflectance was not learnt.
+**Limits.** Mostly Californian cities at 0.6 m in uint8; few fields, little from drones and satellites. A
+network of less than 3 M parameters cannot know what a large one does. Values are standardised by their 2nd
+and 98th percentile: absolute reflectance was not learnt.
 """
 
 

@@ -37,6 +37,8 @@ from splits import SplitSet, elkton, orchard, urban_trees, yellowstone
 from token_probe import Probe, probe
 
 from nirlora.metrics import summarise
+from nirlora.models.backbones import build_backbone
+from nirlora.models.weights import load_backbone_weights, resolve_backbone
 
 RGB = "red,green,blue"
 OWN = "nirlora-tiny-16"
@@ -69,8 +71,6 @@ def backbone_of(start: str, options: Namespace) -> tuple[str, bool]:
     """What to give as ``--backbone``, and whether its weights are used."""
     if start == "galileo":
         return f"galileo-nano:p8={options.data / 'galileo_nano_weights'}", True
-    from nirlora.models.weights import resolve_backbone
-
     return (options.ours, True) if start == "ours" else (resolve_backbone(options.ours)[0], False)
 
 
@@ -155,11 +155,13 @@ def write_table(options: Namespace) -> None:
                 rows.append({"method": method, "start": start, "set": name, "bands": bands, "miou": found})
             if set(cells) != {"–"}:
                 lines.append(f"| {method} | {start} | " + " | ".join(cells) + " |")
-    lengths = {
-        name: f"{steps_of(name, 'lora', options)} and {steps_of(name, 'full', options)}" for name in SETS
-    }
-    told = "; ".join(f"{name} {steps}" for name, steps in lengths.items())
-    table = "\n".join(lines) + f"\n\nSteps of *lora* and *full*: {told}."
+    told = [
+        f"Steps of *{method}*: "
+        + ", ".join(f"{name} {steps_of(name, method, options)}" for name in options.sets)
+        for method in options.methods
+        if method in ("lora", "full")
+    ]
+    table = "\n".join([*lines, "", *(f"{line}." for line in told)])
     print(table)
     stem = "own_weights" if options.steps == LENGTH else f"own_weights_{options.steps}"
     (options.out / f"{stem}.md").write_text(table + "\n")
@@ -186,9 +188,6 @@ def _is_of(run: dict[str, object], key: dict[str, object]) -> bool:
 
 def weights_key(ours: str) -> str:
     """The first digits of the hash of the weights, so that runs of other weights are not taken for these."""
-    from nirlora.models.backbones import build_backbone
-    from nirlora.models.weights import load_backbone_weights, resolve_backbone
-
     name, source = resolve_backbone(ours)
     return load_backbone_weights(build_backbone(name), source).sha256[:12]
 

@@ -96,7 +96,7 @@ def prepare(request: AdaptRequest) -> Setup:
     auto = new_channels or unfreeze == "all"
     patch_embedding = {"auto": auto, "train": True, "freeze": False}[request.patch_embedding]
     rank = request.rank if len(whole) < len(plain.net.blocks) else 0  # no block is left for LoRA
-    size = BackboneSize(plain.patch, plain.dim, len(plain.net.blocks), plain.spec.token_px)
+    size = BackboneSize(plain.patch, plain.token_width, len(plain.net.blocks), plain.spec.token_px)
     notes = []
     if not pretrained and unfreeze != "all":
         notes.append(
